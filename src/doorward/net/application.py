@@ -1,0 +1,78 @@
+"""What a server offers: an ``Application`` decides and produces, and never sees a socket. Its defaults refuse everything."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from doorward.net.suboperations import MovePlan
+from doorward.net.transfer import Instance, Receiver
+from doorward.wire.command import CFindRequest, CGetRequest, CMoveRequest, CStoreRequest
+from doorward.wire.negotiation import AcceptedContext
+from doorward.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest
+
+if TYPE_CHECKING:
+    from doorward.net.session import Session
+
+SUCCESS = 0x0000
+PENDING = 0xFF00
+CANCELLED = 0xFE00
+#: Refused: SOP Class not supported (PS3.7 Annex C.5.23).
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+#: Failed: unrecognized operation (PS3.7 Annex C.5.24).
+UNRECOGNIZED_OPERATION = 0x0211
+#: One response to C-FIND: a pending status with its identifier, or the final status with None.
+Match = tuple[int, bytes | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Who is calling, as far as the transport knows; titles are what the peer says of itself."""
+
+    id: int
+    address: str
+    port: int
+    local_address: str
+    local_port: int
+    #: DER of the verified client certificate; None without TLS or without a certificate.
+    certificate: bytes | None
+    #: The association, for an application that must end it by itself.
+    session: "Session"
+
+
+class Application:
+    """What a server offers. Override what it does; everything else is refused."""
+
+    def associate(
+        self, peer: Peer, request: AssociateRequest
+    ) -> AssociateAccept | AssociateReject | None:
+        """Answer an association request; None leaves it unanswered."""
+        return AssociateReject(result=1, source=1, reason=1)
+
+    def echo(self, peer: Peer) -> int:
+        """Return the status of C-ECHO."""
+        return SUCCESS
+
+    def find(
+        self, peer: Peer, context: AcceptedContext, request: CFindRequest, identifier: bytes
+    ) -> Iterable[Match] | AsyncIterator[Match]:
+        """Produce the responses; success is added where no final status comes last."""
+        return [(SOP_CLASS_NOT_SUPPORTED, None)]
+
+    def store(self, peer: Peer, context: AcceptedContext, request: CStoreRequest) -> Receiver | int:
+        """Return who takes the data set, or the status that refuses it."""
+        return SOP_CLASS_NOT_SUPPORTED
+
+    def get(
+        self, peer: Peer, context: AcceptedContext, request: CGetRequest, identifier: bytes
+    ) -> Iterable[Instance] | int:
+        """Return what to send back on the same association, or the status that refuses."""
+        return SOP_CLASS_NOT_SUPPORTED
+
+    def move(
+        self, peer: Peer, context: AcceptedContext, request: CMoveRequest, identifier: bytes
+    ) -> MovePlan | int:
+        """Return what to send where, or the status that refuses (A801: destination unknown)."""
+        return SOP_CLASS_NOT_SUPPORTED
+
+    def ended(self, peer: Peer, *, in_order: bool) -> None:
+        """The association is over."""

@@ -1,0 +1,212 @@
+"""The joint between asyncio and ``wire.Association``; the same for both roles.
+
+Theory of operation: ``data_received`` feeds, hands the events on, and writes what the association queued in one write, so
+that the replies to everything in one read leave together (PS3.8 asks for nothing here; delayed acknowledgements do).
+``owner.take`` is called for each event, in order, without await: an owner that must wait pauses reading and resumes later.
+Back pressure: ``writable()`` waits while the peer does not read; ``pause`` and ``resume`` stop our own reading.
+The connection knows time (ARTIM through ``deadline``); the owner knows the longer deadlines of its questions.
+"""
+
+import asyncio
+import socket
+import ssl
+from typing import Protocol, cast
+
+from doorward.errors import TlsFailed
+from doorward.limits import DEFAULT_LIMITS, Limits
+from doorward.net.dial import tls_failure
+from doorward.wire.association import Association, Role
+from doorward.wire.events import Event
+
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Owner(Protocol):
+    """Whoever answers the events of one connection."""
+
+    def opened(self, connection: "Connection") -> None:
+        """The transport stands; the association was told."""
+
+    def take(self, event: Event) -> None:
+        """One event; must not block and must not raise."""
+
+    def closed(self) -> None:
+        """The transport is gone; no event follows."""
+
+
+class Connection(asyncio.Protocol):
+    """One TCP connection that carries one association."""
+
+    def __init__(self, owner: Owner, *, role: Role, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._owner = owner
+        self.limits = limits
+        self._timer: asyncio.TimerHandle | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._gone = asyncio.Event()
+        self._quick: socket.socket | None = None
+        self.transport: asyncio.Transport | None = None
+        #: Loop time of the last read; an owner tells silence from slowness by it.
+        self.last_read_at = self._loop.time()
+        #: A TLS alert that ended the connection after the handshake (a refused or missing client certificate).
+        self.tls_loss: TlsFailed | None = None
+        self.association = Association(role=role, now=self._loop.time(), limits=limits)
+
+    # --- asyncio calls these -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Tell the association and the owner; set the socket for prompt delivery."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=self.limits.write_buffer_bytes)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._quick = sock
+            self._acknowledge_quickly()
+        self._owner.opened(self)
+        if self.transport.is_closing():
+            return
+        self.association.tick(self._loop.time())
+        self.association.connected()
+        self.flush()
+
+    def data_received(self, chunk: bytes) -> None:
+        """Feed, hand on, answer: the whole joint."""
+        association = self.association
+        self.last_read_at = now = self._loop.time()
+        association.tick(now)
+        association.receive(chunk)
+        self._acknowledge_quickly()
+        self._hand_on()
+        self.flush()
+
+    def eof_received(self) -> bool:
+        """The peer will send nothing more."""
+        self.association.receive(b"")
+        self._hand_on()
+        self.flush()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone, by whoever's doing."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if isinstance(exc, ssl.SSLError):
+            self.tls_loss = tls_failure(exc)
+        self.association.receive(b"")
+        self._hand_on()
+        self._gone.set()
+        self._writable.set()
+        self._owner.closed()
+
+    def pause_writing(self) -> None:
+        """The peer does not read as fast as we write."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """The peer caught up."""
+        self._writable.set()
+
+    # --- the owner calls these -----------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what the association queued, in one write; close when it says so; set its timer."""
+        association, transport = self.association, self.transport
+        if transport is None:
+            return
+        outgoing = association.take_outgoing()
+        if outgoing and not transport.is_closing():
+            transport.write(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
+        if association.must_close:
+            transport.close()
+        self._set_timer()
+
+    def close(self) -> None:
+        """Close the transport after what was written has left."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def kill(self) -> None:
+        """Drop the transport and everything not yet sent."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause(self) -> None:
+        """Stop reading: the owner has work to finish first."""
+        if self.transport is not None and self.transport.is_reading():
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if (
+            self.transport is not None
+            and not self.transport.is_closing()
+            and not self.transport.is_reading()
+        ):
+            self.transport.resume_reading()
+
+    async def writable(self) -> None:
+        """Wait until the peer has taken most of what was written, or is gone."""
+        await self._writable.wait()
+
+    async def wait_closed(self) -> None:
+        """Wait until the transport is gone."""
+        await self._gone.wait()
+
+    @property
+    def is_gone(self) -> bool:
+        """The transport has ended."""
+        return self._gone.is_set()
+
+    @property
+    def peer_address(self) -> tuple[str, int]:
+        """Numeric address and port of the other side."""
+        name = self.transport.get_extra_info("peername") if self.transport else None
+        return (str(name[0]), int(name[1])) if name else ("", 0)
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Numeric address and port of this side: on a socket bound to all addresses, which one was called."""
+        name = self.transport.get_extra_info("sockname") if self.transport else None
+        return (str(name[0]), int(name[1])) if name else ("", 0)
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS session, or None on a plain connection."""
+        return self.transport.get_extra_info("ssl_object") if self.transport else None
+
+    # --- inner ---------------------------------------------------------------------------------------------------
+
+    def _hand_on(self) -> None:
+        next_event, take = self.association.next_event, self._owner.take
+        while (event := next_event()) is not None:
+            take(event)
+
+    def _acknowledge_quickly(self) -> None:
+        """Acknowledge now: a sender with Nagle on (stock storescu) waits 40 ms for it otherwise.
+
+        Linux forgets the option after a while (tcp(7)), so it is set again after each read.
+        """
+        if self._quick is not None and _QUICKACK is not None:
+            try:
+                self._quick.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            except OSError:
+                self._quick = None  # the socket is closing, or the system has no such option
+
+    def _set_timer(self) -> None:
+        due = self.association.deadline()
+        if self._timer is not None:
+            if due is not None and abs(self._timer.when() - due) < 1e-6:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None and not self._gone.is_set():
+            self._timer = self._loop.call_at(due, self._deadline_passed)
+
+    def _deadline_passed(self) -> None:
+        self._timer = None
+        self.association.tick(self._loop.time())
+        self._hand_on()
+        self.flush()

@@ -1,0 +1,144 @@
+"""The one function that connects outwards.
+
+Theory of operation: whoever dials must bring a gate, and there is no default for it; the gate raises ScopeError for an
+address that nobody authorised (the auditor's gate is its scope). Only numeric addresses are dialled: a name is resolved
+by ``resolve`` first, and each address it gives is asked for by itself. That the auditor never leaves its scope can be
+shown by grep: no other module may call ``create_connection`` (tests/test_floors.py).
+Errors of the operating system are mapped here, once.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from doorward.errors import ConnectFailed, ConnectTimeout, TlsFailed
+from doorward.limits import DEFAULT_LIMITS, Limits
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
+
+
+class Gate(Protocol):
+    """Says what may be dialled."""
+
+    def permit(self, address: str, port: int) -> None:
+        """Return in silence, or raise ScopeError."""
+
+
+async def resolve(host: str) -> list[str]:
+    """Return the numeric addresses of a name or of a literal, IPv4 first, without repeats.
+
+    Raises ConnectFailed (kind ``name``) when the name is unknown.
+    """
+    literal = host.strip("[]")
+    try:
+        return [str(ipaddress.ip_address(literal))]
+    except ValueError:
+        pass
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ConnectFailed(
+            f"the host name {host} is not known",
+            kind="name",
+            hint="check the spelling, or give the numeric address",
+        ) from None
+    addresses = sorted((row[0] == socket.AF_INET6, str(row[4][0])) for row in found)
+    return list(dict.fromkeys(address for _, address in addresses))
+
+
+async def dial(
+    address: str,
+    port: int,
+    *,
+    gate: Gate,
+    protocol: Callable[[], ProtocolT],
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> tuple[asyncio.Transport, ProtocolT]:
+    """Open one TCP connection, with TLS where a context is given.
+
+    Raises ScopeError before anything is sent when the gate refuses; ConnectTimeout, ConnectFailed, TlsFailed.
+    """
+    numeric = str(ipaddress.ip_address(address))
+    gate.permit(numeric, port)
+    loop = asyncio.get_running_loop()
+    timeout_s = limits.connect_s + (limits.tls_handshake_s if tls else 0.0)
+    try:
+        async with asyncio.timeout(timeout_s):
+            transport, made = await loop.create_connection(
+                protocol,
+                numeric,
+                port,
+                ssl=tls,
+                server_hostname=(server_name or numeric) if tls else None,
+                ssl_handshake_timeout=limits.tls_handshake_s if tls else None,
+            )
+    except TimeoutError:
+        raise ConnectTimeout(
+            f"no answer from {numeric} port {port} within {timeout_s:g} s"
+        ) from None
+    except ssl.SSLError as error:
+        raise tls_failure(error) from None
+    except OSError as error:
+        raise _connect_failure(error, numeric, port, is_tls=tls is not None) from None
+    _prefer_prompt_delivery(transport)
+    return transport, made
+
+
+def _connect_failure(
+    error: OSError, address: str, port: int, *, is_tls: bool
+) -> ConnectFailed | ConnectTimeout | TlsFailed:
+    if error.errno == errno.ETIMEDOUT:
+        return ConnectTimeout(f"no answer from {address} port {port}")
+    if error.errno == errno.ECONNREFUSED:
+        return ConnectFailed(
+            f"{address} refuses connections on port {port}",
+            kind="refused",
+            hint="nothing listens there, or a firewall answers for it",
+        )
+    if is_tls and isinstance(error, ConnectionError):
+        return TlsFailed("the peer closed the connection during the TLS handshake", kind="closed")
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM):
+        return ConnectFailed(
+            f"this machine cannot open a connection ({errno.errorcode[error.errno]})",
+            kind="local",
+            hint="lower the number of systems asked at a time, or raise the limit of open files",
+        )
+    return ConnectFailed(f"{address} port {port} cannot be reached", kind="unreachable")
+
+
+def tls_failure(error: ssl.SSLError) -> TlsFailed:
+    """Return a handshake failure in stable words; OpenSSL's reason names the kind."""
+    reason = error.reason or ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TlsFailed("the peer's certificate is not trusted", kind="certificate_refused")
+    if (
+        "CERTIFICATE_REQUIRED" in reason
+        or "HANDSHAKE_FAILURE" in reason
+        or "BAD_CERTIFICATE" in reason
+    ):
+        return TlsFailed("the peer asks for a certificate of ours", kind="certificate_required")
+    if reason in (
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+        "RECORD_LAYER_FAILURE",
+        "UNEXPECTED_MESSAGE",
+    ):
+        return TlsFailed("the port does not speak TLS", kind="not_tls")
+    if "VERSION" in reason or "PROTOCOL" in reason:
+        return TlsFailed("no TLS version in common", kind="version")
+    if "EOF" in reason:
+        return TlsFailed("the peer closed the connection during the TLS handshake", kind="closed")
+    return TlsFailed(f"the TLS handshake failed ({reason or 'no reason given'})", kind="other")
+
+
+def _prefer_prompt_delivery(transport: asyncio.BaseTransport) -> None:
+    """Send small messages at once: Nagle and a peer's delayed acknowledgement cost 40 ms for each."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,144 @@
+"""Listeners, caps and a graceful end; what is offered is an ``Application``, each connection a ``Session``.
+
+Bounds: associations in all and per address, time to A-ASSOCIATE-RQ (ARTIM), idle time, one operation at a time on one
+association, the size of an identifier, bytes queued for a peer that does not read.
+"""
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from doorward.errors import DoorwardError
+from doorward.limits import DEFAULT_LIMITS, Limits
+from doorward.net.application import Application
+from doorward.net.connection import Connection
+from doorward.net.session import Session, report_fault
+from doorward.wire.association import Role
+
+
+class Server:
+    """Listeners of one application. Made by ``serve``."""
+
+    def __init__(
+        self, application: Application, tasks: asyncio.TaskGroup, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.application = application
+        self.limits = limits
+        self._tasks = tasks
+        self._listeners: list[asyncio.Server] = []
+        self._sessions: set[Session] = set()
+        self._per_address: Counter[str] = Counter()
+        self._is_draining = False
+        self._next_id = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._sweeper = tasks.create_task(self._sweep())
+
+    async def listen(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, backlog: int = 512
+    ) -> int:
+        """Listen on one address and return the port (useful with port 0). Raises OSError when it is taken."""
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(
+            lambda: Connection(Session(self), role=Role.ACCEPTOR, limits=self.limits),
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=self.limits.tls_handshake_s if tls else None,
+            backlog=backlog,
+        )
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    @property
+    def associations(self) -> int:
+        """Connections that are open now."""
+        return len(self._sessions)
+
+    async def close(self, *, drain_s: float | None = None) -> None:
+        """Stop listening, let running operations finish for ``drain_s``, then abort what is left."""
+        self._is_draining = True
+        for listener in self._listeners:
+            listener.close()
+        until = asyncio.get_running_loop().time() + (
+            self.limits.drain_s if drain_s is None else drain_s
+        )
+        for session in list(self._sessions):
+            session.end_when_idle()
+        try:
+            async with asyncio.timeout_at(until):
+                await self._empty.wait()
+        except TimeoutError:
+            pass
+        for session in list(self._sessions):
+            session.abort()
+            session.connection.kill()
+        self._sweeper.cancel()
+
+    # --- for sessions ----------------------------------------------------------------------------------------------
+
+    def enter(self, session: "Session", address: str) -> int:
+        """Count a session in and return its id."""
+        self._sessions.add(session)
+        self._empty.clear()
+        self._per_address[address] += 1
+        self._next_id += 1
+        return self._next_id
+
+    def leave(self, session: "Session", address: str) -> None:
+        """Count a session out."""
+        self._sessions.discard(session)
+        if not self._sessions:
+            self._empty.set()
+        self._per_address[address] -= 1
+        if not self._per_address[address]:
+            del self._per_address[address]
+
+    def is_full_for(self, address: str) -> bool:
+        """One more association would be too many, in all or from this address."""
+        return (
+            self._is_draining
+            or len(self._sessions) > self.limits.associations
+            or self._per_address[address] > self.limits.associations_per_peer
+        )
+
+    def run(self, session: "Session", work: Coroutine[Any, Any, None]) -> None:
+        """Run what must wait for the peer; a fault in it ends its association and nothing else."""
+        self._tasks.create_task(self._guarded(session, work))
+
+    async def _guarded(self, session: "Session", work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except (DoorwardError, TimeoutError):
+            session.abort()
+        except (
+            Exception
+        ) as fault:  # the place that owns the task: an application's bug must not end the server
+            report_fault(session, fault)
+            session.abort()
+
+    async def _sweep(self) -> None:
+        """End associations that have been idle for too long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(1.0, self.limits.idle_s / 4))
+            for session in list(self._sessions):
+                if session.idle_since() + self.limits.idle_s < loop.time():
+                    session.abort()
+                    session.connection.close()
+
+
+@asynccontextmanager
+async def serve(
+    application: Application, *, limits: Limits = DEFAULT_LIMITS
+) -> AsyncIterator[Server]:
+    """Run a server for as long as the context is open; call ``listen`` on it for each address."""
+    async with asyncio.TaskGroup() as tasks:
+        server = Server(application, tasks, limits)
+        try:
+            yield server
+        finally:
+            await server.close(drain_s=0.0 if server.associations == 0 else None)

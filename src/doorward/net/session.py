@@ -1,0 +1,368 @@
+"""One connection to a server: takes events, asks the application, answers.
+
+Theory of operation: a session answers from within the read that brought the request whenever it can, so that request and
+reply cost one read and one write; only what must wait for the peer (a long list of matches, C-GET, C-MOVE) becomes a task
+of the server's task group. One operation runs at a time on one association (PS3.7 D.3.3.3).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
+
+from doorward.errors import DoorwardError
+from doorward.net.application import CANCELLED, SUCCESS, Match, Peer
+from doorward.net.connection import Connection
+from doorward.net.suboperations import SubOperations
+from doorward.net.transfer import IncomingStore
+from doorward.wire.command import (
+    CCancelRequest,
+    CEchoRequest,
+    CEchoResponse,
+    CFindRequest,
+    CFindResponse,
+    CGetRequest,
+    CMoveRequest,
+    Command,
+    CStoreRequest,
+    CStoreResponse,
+)
+from doorward.wire.dimse import encode_command
+from doorward.wire.events import (
+    Aborted,
+    AssociateRequested,
+    Closed,
+    CommandReceived,
+    DataFragment,
+    Event,
+    ReleaseRequested,
+)
+from doorward.wire.negotiation import AcceptedContext
+from doorward.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest
+
+if TYPE_CHECKING:
+    from doorward.net.server import Server
+
+_log = logging.getLogger("doorward.server")
+#: Responses written before a long list lets others run.
+_BATCH = 512
+
+
+def report_fault(session: "Session", fault: Exception) -> None:
+    """Log a bug of an application once: the kind and the place, never the text (it might quote a value)."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    _log.error("association %d ended by a fault: %s at %s", session.id, type(fault).__name__, place)
+
+
+class Session:
+    """One connection to the server."""
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._application = server.application
+        self._connection: Connection | None = None
+        self._peer: Peer | None = None
+        self._request: CFindRequest | CGetRequest | CMoveRequest | None = (
+            None  # whose identifier is coming
+        )
+        self._request_context = 0
+        self._identifier = bytearray()
+        self._incoming: IncomingStore | None = None
+        self._ignored = False  # the data set that is coming belongs to a command we refused
+        self._is_cancelled = False
+        self._is_ending = False
+        self._in_order = False
+        self.sub_operations: SubOperations | None = None
+        self.is_busy = False  # a find, get or move is running as a task
+        self.id = 0
+
+    # --- the connection calls these ------------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """Count in and remember who it is; far too many connections are dropped unheard."""
+        self._connection = connection
+        address, port = connection.peer_address
+        local_address, local_port = connection.local_address
+        self.id = self._server.enter(self, address)
+        tls = connection.tls
+        self._peer = Peer(
+            id=self.id,
+            address=address,
+            port=port,
+            local_address=local_address,
+            local_port=local_port,
+            certificate=tls.getpeercert(binary_form=True) if tls else None,
+            session=self,
+        )
+        if self._server.associations > 2 * self._server.limits.associations:
+            connection.kill()
+
+    def take(self, event: Event) -> None:
+        """Answer one event; a bug of the application ends this association only."""
+        try:
+            self._take(event)
+        except DoorwardError:
+            self.abort()
+        except Exception as fault:  # noqa: BLE001 - the application runs here; this is who owns the association
+            report_fault(self, fault)
+            self.abort()
+
+    def closed(self) -> None:
+        """Count out, and tell whoever waits."""
+        self._server.leave(self, self.peer.address)
+        if self._incoming is not None:
+            self._incoming.abandon()
+        if self.sub_operations is not None:
+            self.sub_operations.abandon()
+        self._application.ended(self.peer, in_order=self._in_order)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case DataFragment():
+                self._take_fragment(event)
+            case CommandReceived(context_id, command):
+                self._take_command(context_id, command)
+            case AssociateRequested(request):
+                self._answer(request)
+            case ReleaseRequested():
+                self._in_order = True
+                self.connection.association.confirm_release()
+            case Aborted() | Closed():
+                if self.sub_operations is not None:
+                    self.sub_operations.abandon()
+            case _:
+                pass
+
+    # --- association ---------------------------------------------------------------------------------------------
+
+    def _answer(self, request: AssociateRequest) -> None:
+        association = self.connection.association
+        if self._server.is_full_for(self.peer.address):
+            # 2/3/2: rejected transient, presentation-related provider, local limit exceeded
+            association.reject(AssociateReject(result=2, source=3, reason=2))
+            return
+        answer = self._application.associate(self.peer, request)
+        if isinstance(answer, AssociateAccept):
+            association.accept(answer)
+        elif isinstance(answer, AssociateReject):
+            association.reject(answer)
+
+    @property
+    def connection(self) -> Connection:
+        """The transport."""
+        assert self._connection is not None
+        return self._connection
+
+    @property
+    def peer(self) -> Peer:
+        """Who is calling."""
+        assert self._peer is not None
+        return self._peer
+
+    def abort(self) -> None:
+        """End the association at once."""
+        self.connection.association.abort()
+        self.connection.flush()
+
+    def end_when_idle(self) -> None:
+        """End the association now, or after the operation that is running."""
+        self._is_ending = True
+        if not self.is_busy and self._incoming is None:
+            self.abort()
+
+    def idle_since(self) -> float:
+        """Loop time of the last sign of life; a running operation counts as one."""
+        if self.is_busy:
+            return asyncio.get_running_loop().time()
+        return self.connection.last_read_at
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def _take_command(self, context_id: int, command: Command) -> None:
+        self._ignored = False
+        match command:
+            case CStoreRequest():
+                context = self.connection.association.contexts[context_id]
+                taker = self._application.store(self.peer, context, command)
+                self._incoming = IncomingStore(context, command, taker)
+            case CStoreResponse() if self.sub_operations is not None:
+                self.sub_operations.answered(command)
+            case CFindRequest() | CGetRequest() | CMoveRequest():
+                self._request, self._request_context = command, context_id
+                self._identifier.clear()
+                if not command.has_data_set:
+                    self._begin()
+            case CEchoRequest():
+                self._send(
+                    context_id,
+                    CEchoResponse(
+                        message_id_being_responded_to=command.message_id,
+                        affected_sop_class_uid=command.affected_sop_class_uid,
+                        status=self._application.echo(self.peer),
+                    ),
+                )
+            case CCancelRequest():
+                self._is_cancelled = True
+                if self.sub_operations is not None:
+                    self.sub_operations.cancel()
+            case _:
+                # DIMSE-N comes with storage commitment; until then it is no operation of ours
+                self.abort()
+
+    def _take_fragment(self, event: DataFragment) -> None:
+        if self._incoming is not None:
+            self._incoming.fragment(event.fragment)
+            if event.is_last:
+                incoming, self._incoming = self._incoming, None
+                self._send(incoming.context.id, incoming.response(incoming.end()))
+        elif self._request is not None:
+            self._identifier += event.fragment
+            if len(self._identifier) > self._server.limits.identifier_bytes:
+                self.abort()
+            elif event.is_last:
+                self._begin()
+
+    def _begin(self) -> None:
+        """The request is whole: find, get or move."""
+        request, self._request = self._request, None
+        if self.is_busy:  # the window is one: PS3.7 D.3.3.3
+            self.abort()
+            return
+        self._is_cancelled = False
+        context = self.connection.association.contexts[self._request_context]
+        identifier = bytes(self._identifier)
+        match request:
+            case CFindRequest():
+                self._find(context, request, identifier)
+            case CGetRequest():
+                found = self._application.get(self.peer, context, request, identifier)
+                self.sub_operations = SubOperations.for_get(self, context, request, found)
+                self._run(self.sub_operations.run())
+            case CMoveRequest():
+                plan = self._application.move(self.peer, context, request, identifier)
+                self.sub_operations = SubOperations.for_move(self, context, request, plan)
+                self._run(self.sub_operations.run())
+            case None:
+                pass
+
+    def _send(self, context_id: int, command: Command | bytes, data: bytes | None = None) -> None:
+        self.connection.association.send_message(context_id, command, data)
+
+    def send_now(self, context_id: int, command: Command, data: bytes | None = None) -> None:
+        """Queue a message and write it (for tasks; within a read the connection writes by itself)."""
+        self._send(context_id, command, data)
+        self.connection.flush()
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        self.is_busy = True
+        self._server.run(self, self._busy(work))
+
+    async def _busy(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        finally:
+            self.is_busy = False
+            self.sub_operations = None
+            if self._is_ending:
+                self.abort()
+
+    # --- C-FIND --------------------------------------------------------------------------------------------------
+
+    def _find(self, context: AcceptedContext, request: CFindRequest, identifier: bytes) -> None:
+        responses = _FindResponses(self, context.id, request)
+        matches = self._application.find(self.peer, context, request, identifier)
+        if isinstance(matches, AsyncIterator):
+            self._run(self._find_slowly(matches, responses))
+            return
+        iterator = iter(matches)
+        if not responses.send(iterator, _BATCH):
+            self._run(self._find_on(iterator, responses))
+
+    async def _find_on(self, matches: Iterator[Match], responses: "_FindResponses") -> None:
+        """Go on with a long list: write, let the peer read, look for C-CANCEL."""
+        is_done = False
+        while not is_done:
+            self.connection.flush()
+            await self._until_writable()
+            await asyncio.sleep(0)
+            if self.connection.is_gone:
+                return
+            is_done = (
+                responses.finish(CANCELLED)
+                if self._is_cancelled
+                else responses.send(matches, _BATCH)
+            )
+        self.connection.flush()
+
+    async def _find_slowly(
+        self, matches: AsyncIterator[Match], responses: "_FindResponses"
+    ) -> None:
+        """Matches that take time to come: each is written at once."""
+        async for match in matches:
+            if self.connection.is_gone:
+                return
+            if self._is_cancelled:
+                responses.finish(CANCELLED)
+                break
+            is_done = responses.one(match)
+            self.connection.flush()
+            await self._until_writable()
+            if is_done:
+                break
+        responses.finish(SUCCESS)
+        self.connection.flush()
+
+    async def _until_writable(self) -> None:
+        async with asyncio.timeout(self._server.limits.idle_s):
+            await self.connection.writable()
+
+
+class _FindResponses:
+    """Writes C-FIND responses; the pending ones differ only in their identifier and are encoded once."""
+
+    def __init__(self, session: Session, context_id: int, request: CFindRequest) -> None:
+        self._association = session.connection.association
+        self._context_id = context_id
+        self._request = request
+        self._encoded: dict[int, bytes] = {}
+        self._is_finished = False
+
+    def send(self, matches: Iterator[Match], most: int) -> bool:
+        """Send up to ``most`` responses; returns whether the final one was among them."""
+        send, context_id = self._association.send_message, self._context_id
+        encoded = self._encoded
+        for _ in range(most):
+            match = next(matches, None)
+            if match is None:
+                return self.finish(SUCCESS)
+            status, identifier = match
+            if identifier is None:
+                return self.finish(status)
+            command = encoded.get(status)
+            if command is None:
+                command = encoded[status] = encode_command(self._response(status, True))
+            send(context_id, command, identifier)
+        return False
+
+    def one(self, match: Match) -> bool:
+        """Send one response; returns whether it was the final one."""
+        self.send(iter((match,)), 1)
+        return self._is_finished
+
+    def finish(self, status: int) -> bool:
+        """Send the final response once; returns True."""
+        if not self._is_finished:
+            self._is_finished = True
+            self._association.send_message(self._context_id, self._response(status, False))
+        return True
+
+    def _response(self, status: int, has_data_set: bool) -> CFindResponse:
+        return CFindResponse(
+            message_id_being_responded_to=self._request.message_id,
+            affected_sop_class_uid=self._request.affected_sop_class_uid,
+            status=status,
+            has_data_set=has_data_set,
+        )

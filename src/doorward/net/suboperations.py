@@ -1,0 +1,227 @@
+"""C-GET and C-MOVE as a performer: the C-STORE sub-operations and their counters (PS3.4 sections C.4.2 and C.4.3)."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from doorward.errors import DoorwardError
+from doorward.net.client import Proposal, Requestor, associate
+from doorward.net.dial import Gate
+from doorward.net.transfer import Instance, store
+from doorward.wire.command import (
+    CGetRequest,
+    CGetResponse,
+    CMoveRequest,
+    CMoveResponse,
+    CStoreRequest,
+    CStoreResponse,
+)
+from doorward.wire.negotiation import AcceptedContext
+from doorward.wire.status import StatusClass, classify
+
+if TYPE_CHECKING:
+    from doorward.net.session import Session
+
+_SUCCESS = 0x0000
+_PENDING = 0xFF00
+_CANCELLED = 0xFE00
+#: Warning: sub-operations complete, one or more failures or warnings (PS3.4 Table C.4-2).
+_SOME_FAILED = 0xB000
+#: Refused: out of resources, unable to perform sub-operations (PS3.4 Table C.4-2).
+_ALL_FAILED = 0xA702
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovePlan:
+    """Where a C-MOVE goes: the application looked the destination up and says by which gate it may be dialled."""
+
+    address: str
+    port: int
+    gate: Gate
+    called_ae_title: str
+    calling_ae_title: str
+    originator_ae_title: str
+    instances: Iterable[Instance]
+    tls: ssl.SSLContext | None = None
+
+
+class SubOperations:
+    """The running sub-operations of one C-GET or C-MOVE."""
+
+    def __init__(
+        self,
+        session: "Session",
+        context: AcceptedContext,
+        request: CGetRequest | CMoveRequest,
+        instances: Iterable[Instance],
+        plan: MovePlan | None,
+        refusal: int,
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._request = request
+        self._instances = list(instances)
+        self._plan = plan
+        self._refusal = refusal
+        self._response: asyncio.Future[int] | None = None
+        self._is_cancelled = False
+        self._completed = self._failed = self._warned = 0
+
+    @classmethod
+    def for_get(
+        cls,
+        session: "Session",
+        context: AcceptedContext,
+        request: CGetRequest,
+        found: Iterable[Instance] | int,
+    ) -> "SubOperations":
+        """Return the sub-operations that answer a C-GET; ``found`` may be the status that refuses it."""
+        if isinstance(found, int):
+            return cls(session, context, request, (), None, found)
+        return cls(session, context, request, found, None, 0)
+
+    @classmethod
+    def for_move(
+        cls,
+        session: "Session",
+        context: AcceptedContext,
+        request: CMoveRequest,
+        plan: MovePlan | int,
+    ) -> "SubOperations":
+        """Return the sub-operations that answer a C-MOVE; ``plan`` may be the status that refuses it."""
+        if isinstance(plan, int):
+            return cls(session, context, request, (), None, plan)
+        return cls(session, context, request, plan.instances, plan, 0)
+
+    # --- the session calls these ---------------------------------------------------------------------------------
+
+    def answered(self, response: CStoreResponse) -> None:
+        """The peer of a C-GET answered one sub-operation."""
+        if self._response is not None and not self._response.done():
+            self._response.set_result(response.status)
+
+    def cancel(self) -> None:
+        """C-CANCEL: no further sub-operation is begun."""
+        self._is_cancelled = True
+
+    def abandon(self) -> None:
+        """The association ended."""
+        if self._response is not None and not self._response.done():
+            self._response.cancel()
+
+    async def run(self) -> None:
+        """Perform all and send the final response."""
+        if self._refusal:
+            self._respond(self._refusal)
+            return
+        try:
+            if self._plan is None:
+                await self._get()
+            else:
+                await self._move(self._plan)
+        except asyncio.CancelledError:
+            if not self._session.connection.is_gone:
+                raise
+            return
+        self._respond(self._final_status())
+
+    # --- inner ---------------------------------------------------------------------------------------------------
+
+    async def _get(self) -> None:
+        for number, instance in enumerate(self._instances, 1):
+            if self._is_cancelled:
+                return
+            self._count(await self._send_back(number, instance))
+            self._respond(_PENDING)
+
+    async def _send_back(self, number: int, instance: Instance) -> int:
+        """Send one instance on the association of the C-GET and return the status of its C-STORE."""
+        connection = self._session.connection
+        context = _context_of(connection.association.contexts.values(), instance)
+        if context is None:
+            return _ALL_FAILED
+        self._response = asyncio.get_running_loop().create_future()
+        request = CStoreRequest(
+            message_id=number % 65_535 + 1,
+            affected_sop_class_uid=instance.sop_class_uid,
+            affected_sop_instance_uid=instance.sop_instance_uid,
+        )
+        self._session.send_now(context.id, request, instance.data_set)
+        await connection.writable()
+        async with asyncio.timeout(connection.limits.reply_s):
+            return await self._response
+
+    async def _move(self, plan: MovePlan) -> None:
+        contexts = sorted({(i.sop_class_uid, i.transfer_syntax_uid) for i in self._instances})
+        proposal = Proposal(
+            called_ae_title=plan.called_ae_title,
+            calling_ae_title=plan.calling_ae_title,
+            contexts=[(sop_class, (syntax,)) for sop_class, syntax in contexts],
+        )
+        if not self._instances:
+            return
+        try:
+            async with associate(
+                plan.address, plan.port, proposal, gate=plan.gate, tls=plan.tls
+            ) as destination:
+                await self._store_all(destination, plan)
+        except DoorwardError:
+            self._failed = len(self._instances) - self._completed - self._warned
+
+    async def _store_all(self, destination: Requestor, plan: MovePlan) -> None:
+        originator = (plan.originator_ae_title, self._request.message_id)
+        for instance in self._instances:
+            if self._is_cancelled:
+                return
+            try:
+                status = await store(destination, instance, move_originator=originator)
+            except DoorwardError:
+                destination.check()  # the association is gone: all the rest fails
+                status = _ALL_FAILED
+            self._count(status)
+            self._respond(_PENDING)
+
+    def _count(self, status: int) -> None:
+        match classify(status):
+            case StatusClass.SUCCESS:
+                self._completed += 1
+            case StatusClass.WARNING:
+                self._warned += 1
+            case _:
+                self._failed += 1
+
+    def _final_status(self) -> int:
+        if self._is_cancelled:
+            return _CANCELLED
+        if self._failed and not self._completed and not self._warned:
+            return _ALL_FAILED
+        return _SOME_FAILED if self._failed or self._warned else _SUCCESS
+
+    def _respond(self, status: int) -> None:
+        remaining = len(self._instances) - self._completed - self._failed - self._warned
+        is_ongoing = status in (_PENDING, _CANCELLED)
+        response = CGetResponse if isinstance(self._request, CGetRequest) else CMoveResponse
+        self._session.send_now(
+            self._context.id,
+            response(
+                message_id_being_responded_to=self._request.message_id,
+                affected_sop_class_uid=self._request.affected_sop_class_uid,
+                status=status,
+                number_of_remaining_suboperations=remaining if is_ongoing else None,
+                number_of_completed_suboperations=self._completed,
+                number_of_failed_suboperations=self._failed,
+                number_of_warning_suboperations=self._warned,
+            ),
+        )
+
+
+def _context_of(contexts: Iterable[AcceptedContext], instance: Instance) -> AcceptedContext | None:
+    for context in contexts:
+        if (
+            context.abstract_syntax == instance.sop_class_uid
+            and context.transfer_syntax == instance.transfer_syntax_uid
+        ):
+            return context
+    return None

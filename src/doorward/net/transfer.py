@@ -1,0 +1,283 @@
+"""C-STORE, C-GET and C-MOVE as a requestor: everything that moves an image.
+
+A module of its own so that one import tells who can: the auditor may not import it (tests/test_floors.py), which is how
+its promise never to take and never to change can be read off the code.
+Data sets go through as bytes in the transfer syntax of their context; nothing is decoded, nothing is transcoded.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from doorward.errors import LocalProtocolError
+from doorward.net.client import Requestor
+from doorward.wire.command import (
+    CGetRequest,
+    CGetResponse,
+    CMoveRequest,
+    CMoveResponse,
+    Command,
+    CStoreRequest,
+    CStoreResponse,
+)
+from doorward.wire.negotiation import AcceptedContext
+
+#: Bytes queued before the sender lets the transport drain.
+_PIECE = 262_144
+
+
+class Receiver(Protocol):
+    """Takes one instance as it arrives."""
+
+    def fragment(self, fragment: bytes) -> None:
+        """The next piece of the data set."""
+
+    def end(self) -> int:
+        """The data set is whole; returns the C-STORE status to answer with."""
+
+    def abandon(self) -> None:
+        """The association ended in the middle of the data set."""
+
+
+#: Called for each incoming C-STORE: returns who takes the data set, or a status that refuses it.
+OnStore = Callable[[AcceptedContext, CStoreRequest], Receiver | int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One composite instance, ready to be sent in its own transfer syntax."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    data_set: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieveResult:
+    """What C-GET or C-MOVE came to (PS3.7 sections 9.1.3, 9.1.4)."""
+
+    status: int
+    completed: int
+    failed: int
+    warning: int
+
+
+async def store(
+    requestor: Requestor,
+    instance: Instance,
+    *,
+    move_originator: tuple[str, int] | None = None,
+) -> int:
+    """Send one instance and return the status of C-STORE.
+
+    Raises LocalProtocolError when no context with its SOP class and transfer syntax was accepted; otherwise like
+    ``Requestor.perform``. ``move_originator``: AE title and message id of the C-MOVE that this belongs to.
+    """
+    context = requestor.context_for(instance.sop_class_uid, instance.transfer_syntax_uid)
+    if context is None:
+        raise LocalProtocolError(
+            f"no accepted context for SOP class {instance.sop_class_uid} in {instance.transfer_syntax_uid}"
+        )
+    originator, originator_id = move_originator or ("", None)
+    operation = _Store()
+
+    def make(message_id: int) -> CStoreRequest:
+        return CStoreRequest(
+            message_id=message_id,
+            affected_sop_class_uid=instance.sop_class_uid,
+            affected_sop_instance_uid=instance.sop_instance_uid,
+            move_originator_ae_title=originator,
+            move_originator_message_id=originator_id,
+        )
+
+    await send_request(requestor, context, make, operation, _pieces(instance.data_set))
+    return operation.status
+
+
+async def send_request(
+    requestor: Requestor,
+    context: AcceptedContext,
+    make: Callable[[int], CStoreRequest],
+    operation: "_Store",
+    pieces: Iterable[bytes],
+) -> None:
+    """Send a request whose data set is streamed: no more than one piece is queued beyond what the transport holds."""
+    connection = requestor.connection
+    requestor.begin(operation)
+    try:
+        connection.association.send_message(context.id, make(requestor.next_message_id()))
+        held = None
+        for piece in pieces:
+            if held is not None:
+                connection.association.send_fragment(context.id, held, is_last=False)
+                connection.flush()
+                await connection.writable()
+                requestor.check()
+            held = piece
+        connection.association.send_fragment(context.id, held or b"", is_last=True)
+        connection.flush()
+    except BaseException:
+        requestor.give_up(operation)
+        raise
+    await requestor.finish(operation)
+
+
+def _pieces(data: bytes) -> Iterable[bytes]:
+    if len(data) <= _PIECE:
+        return (data,)
+    view = memoryview(data)
+    return (bytes(view[at : at + _PIECE]) for at in range(0, len(data), _PIECE))
+
+
+async def get(
+    requestor: Requestor, abstract_syntax: str, identifier: bytes, on_store: OnStore
+) -> RetrieveResult:
+    """Send C-GET and give each incoming instance to ``on_store`` (PS3.4 section C.4.3).
+
+    The storage contexts must have been proposed with the SCP role; raises like ``Requestor.perform``.
+    """
+    context = requestor.context_for(abstract_syntax)
+    if context is None:
+        raise LocalProtocolError(f"the peer did not accept a context for {abstract_syntax}")
+    operation = _Get(requestor, on_store)
+    await requestor.perform(
+        context,
+        lambda message_id: CGetRequest(
+            message_id=message_id, affected_sop_class_uid=abstract_syntax
+        ),
+        operation,
+        data=identifier,
+    )
+    return operation.result()
+
+
+async def move(
+    requestor: Requestor, abstract_syntax: str, identifier: bytes, destination: str
+) -> RetrieveResult:
+    """Send C-MOVE to ``destination`` (an AE title that the peer knows); raises like ``Requestor.perform``."""
+    context = requestor.context_for(abstract_syntax)
+    if context is None:
+        raise LocalProtocolError(f"the peer did not accept a context for {abstract_syntax}")
+    operation = _Retrieve(CMoveResponse)
+    await requestor.perform(
+        context,
+        lambda message_id: CMoveRequest(
+            message_id=message_id,
+            affected_sop_class_uid=abstract_syntax,
+            move_destination=destination,
+        ),
+        operation,
+        data=identifier,
+    )
+    return operation.result()
+
+
+class _Store:
+    """C-STORE as seen by the sender: one response."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self.status = -1
+
+    def command(self, context_id: int, command: Command) -> None:
+        """Take the response."""
+        if isinstance(command, CStoreResponse):
+            self.status = command.status
+            self.is_done = True
+
+    def fragment(self, fragment: bytes, is_last: bool) -> None:
+        """C-STORE-RSP has no data set; one that comes is dropped."""
+
+
+class _Retrieve:
+    """C-MOVE, and the responses of C-GET."""
+
+    def __init__(self, response: type[CGetResponse] | type[CMoveResponse]) -> None:
+        self._response = response
+        self._last: CGetResponse | CMoveResponse | None = None
+        self.is_done = False
+
+    def command(self, context_id: int, command: Command) -> None:
+        """Take a response; pending ones report progress."""
+        if isinstance(command, self._response):
+            self._last = command
+            self.is_done = command.status not in (0xFF00, 0xFF01)
+
+    def fragment(self, fragment: bytes, is_last: bool) -> None:
+        """The list of failed instances (0008,0058) is dropped: nobody asked for it yet."""
+
+    def result(self) -> RetrieveResult:
+        """Return what the final response says."""
+        assert self._last is not None
+        return RetrieveResult(
+            status=self._last.status,
+            completed=self._last.number_of_completed_suboperations or 0,
+            failed=self._last.number_of_failed_suboperations or 0,
+            warning=self._last.number_of_warning_suboperations or 0,
+        )
+
+
+class _Get(_Retrieve):
+    """C-GET: the peer sends C-STORE requests on the same association and waits for our responses."""
+
+    def __init__(self, requestor: Requestor, on_store: OnStore) -> None:
+        super().__init__(CGetResponse)
+        self._requestor = requestor
+        self._on_store = on_store
+        self._incoming: IncomingStore | None = None
+
+    def command(self, context_id: int, command: Command) -> None:
+        """A response of the C-GET, or a sub-operation."""
+        if isinstance(command, CStoreRequest):
+            context = self._requestor.connection.association.contexts[context_id]
+            self._incoming = IncomingStore(context, command, self._on_store(context, command))
+        else:
+            super().command(context_id, command)
+
+    def fragment(self, fragment: bytes, is_last: bool) -> None:
+        """A piece of an instance; the response leaves with the next flush of the connection."""
+        incoming = self._incoming
+        if incoming is None:
+            return
+        incoming.fragment(fragment)
+        if is_last:
+            self._incoming = None
+            self._requestor.connection.association.send_message(
+                incoming.context.id, incoming.response(incoming.end())
+            )
+
+
+class IncomingStore:
+    """One C-STORE being received, by either role: counts its bytes, remembers whom to answer."""
+
+    def __init__(
+        self, context: AcceptedContext, request: CStoreRequest, taker: Receiver | int
+    ) -> None:
+        self.context = context
+        self._request = request
+        self._receiver = None if isinstance(taker, int) else taker
+        self._refusal = taker if isinstance(taker, int) else 0
+
+    def fragment(self, fragment: bytes) -> None:
+        """Pass a piece on; a refused instance is read to its end and dropped (PS3.7 9.3.1.2 has no other way)."""
+        if self._receiver is not None:
+            self._receiver.fragment(fragment)
+
+    def end(self) -> int:
+        """Return the status to answer with."""
+        return self._refusal if self._receiver is None else self._receiver.end()
+
+    def abandon(self) -> None:
+        """The association ended before the data set did."""
+        if self._receiver is not None:
+            self._receiver.abandon()
+
+    def response(self, status: int) -> CStoreResponse:
+        """Return the C-STORE-RSP for a status."""
+        return CStoreResponse(
+            message_id_being_responded_to=self._request.message_id,
+            status=status,
+            affected_sop_class_uid=self._request.affected_sop_class_uid,
+            affected_sop_instance_uid=self._request.affected_sop_instance_uid,
+        )
