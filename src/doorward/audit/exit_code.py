@@ -1,0 +1,53 @@
+"""The exit code of an audit: a table that scripts may rely on (docs/cli.md).
+
+A known open door (1) outranks what could not be tested (3): both need a person, and the first is certain.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from doorward.audit.verdict import JudgedSystem, Severity, Verdict
+
+_INCONCLUSIVE = (Verdict.INCONCLUSIVE, Verdict.ERROR)
+_CONCLUSIVE = (Verdict.PASS, Verdict.FAIL, Verdict.ACCEPTED)
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    PASSED = 0  # everything was tested and nothing at or above --fail-on failed
+    FOUND = 1  # at least one finding at or above --fail-on
+    USAGE = 2  # an option or a file is wrong
+    NOT_TESTED = 3  # something could not be tested; also: a bug of our own
+    OUT_OF_SCOPE = 4  # refused by the scope, nothing was dialled
+    INTERRUPTED = 130  # Ctrl-C (128 + SIGINT)
+
+
+def is_tested(system: JudgedSystem) -> bool:
+    """Tell whether anything beyond "a port is open" or "closed" was answered.
+
+    Checks of severity info only establish that somebody is there; an address where nothing speaks was not tested.
+    """
+    return any(f.verdict in _CONCLUSIVE and f.severity > Severity.INFO for f in system.findings)
+
+
+def exit_code(
+    systems: Iterable[JudgedSystem], *, fail_on: Severity, allow_inconclusive: bool
+) -> ExitCode:
+    """Return the exit code of a finished audit; never PASSED when nothing was tested."""
+    judged = tuple(systems)
+    if any(_has_failed(system, fail_on) for system in judged):
+        return ExitCode.FOUND
+    if not any(is_tested(system) for system in judged):
+        return ExitCode.NOT_TESTED
+    if not allow_inconclusive and any(_is_incomplete(system) for system in judged):
+        return ExitCode.NOT_TESTED
+    return ExitCode.PASSED
+
+
+def _has_failed(system: JudgedSystem, fail_on: Severity) -> bool:
+    return any(f.verdict is Verdict.FAIL and f.severity >= fail_on for f in system.findings)
+
+
+def _is_incomplete(system: JudgedSystem) -> bool:
+    return not is_tested(system) or any(f.verdict in _INCONCLUSIVE for f in system.findings)

@@ -1,0 +1,432 @@
+"""The sentences of a report, for people who never heard of DICOM; shared by the terminal and the HTML writer.
+
+Everything here is made from the ``Report``. The rule of the house: a sentence never claims more than the facts. "No open
+door was found" is only said where doors were tried, and what could not be tried is said in the same breath.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from doorward.audit.report.model import (
+    CountModel,
+    FindingModel,
+    Report,
+    ServiceModel,
+    SystemModel,
+    TotalsModel,
+)
+
+NOT_RATED = "not rated"
+
+#: The rungs of the exposure ladder that form one climb, with what a stranger achieves on each.
+RUNGS = (
+    ("E1", "finds an open port"),
+    ("E2", "gets an answer in DICOM"),
+    ("E3", "is let in under any name"),
+    ("E4", "may ask for studies"),
+    ("E5", "is told the studies"),
+    ("E6", "may take images"),
+    ("E7", "may add images"),
+)
+
+
+class Tone(StrEnum):
+    """How alarming a sentence is; writers choose colours by it."""
+
+    OPEN = "open"
+    WEAK = "weak"
+    SHUT = "shut"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """The verdict on one system, or on all, in one sentence and its explanation."""
+
+    tone: Tone
+    sentence: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One number of a report: "studies", "at least", "1,234", and how far it may be trusted."""
+
+    label: str
+    prefix: str
+    number: str
+    trust: str
+    method: str
+
+    @property
+    def value(self) -> str:
+        """The prefix and the number: "at least 1,234"."""
+        return f"{self.prefix} {self.number}".strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Findings that a reader looks at together."""
+
+    title: str
+    findings: tuple[FindingModel, ...]
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+_TRUST = {
+    "exact_counter": "exact, by the archive's own counter",
+    "exact_enumerated": "exact, counted one by one",
+    "at_least": "a lower bound: there may be more",
+    "estimated": "an estimate",
+}
+_PREFIX = {"at_least": "at least", "estimated": "about"}
+
+
+def amount(count: CountModel) -> str:
+    """Return "1,234", "at least 1,234", "about 1,234" or "not known"."""
+    return _figure("", count).value
+
+
+def figures(
+    patients: CountModel, studies: CountModel, images: CountModel, downloadable: CountModel
+) -> tuple[Figure, ...]:
+    """Return the four numbers of a system or of the totals."""
+    labelled = (
+        ("patients", patients),
+        ("studies", studies),
+        ("images", images),
+        ("images that can be taken", downloadable),
+    )
+    return tuple(_figure(label, count) for label, count in labelled)
+
+
+def _figure(label: str, count: CountModel) -> Figure:
+    return Figure(
+        label=label,
+        prefix=_PREFIX.get(count.exactness, ""),
+        number="not known" if count.value is None else f"{count.value:,}",
+        trust="" if count.value is None else _TRUST[count.exactness],
+        method=count.method,
+    )
+
+
+def system_figures(system: SystemModel) -> tuple[Figure, ...]:
+    """Return the numbers of a system whose studies a stranger can see; of others there are none."""
+    counts = system.counts
+    if "E5" not in system.ladder:
+        return ()
+    return figures(counts.patients, counts.studies, counts.images, counts.images_downloadable)
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Return "1 study" or "1,234 studies"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _counted(count: CountModel, one: str, many: str) -> str:
+    return f"{amount(count)} {one if count.value == 1 else many}"
+
+
+# --- the verdict on one system ----------------------------------------------------------------------------------------
+
+_GRAVE = ("high", "critical")
+_NOTABLE = ("medium", *_GRAVE)
+_UNANSWERED = ("inconclusive", "error", "not_tested")
+
+
+def is_tested(system: SystemModel) -> bool:
+    """Tell whether anything beyond an open or closed port was answered (see ``audit.exit_code``)."""
+    return any(
+        f.verdict in ("pass", "fail", "accepted") and f.severity != "info" for f in system.findings
+    )
+
+
+def headline(system: SystemModel) -> Headline:
+    """Return the verdict on one system."""
+    if "E5" in system.ladder:
+        return _readable(system)
+    if "E7" in system.ladder:
+        return Headline(
+            tone=Tone.OPEN,
+            sentence="This archive lets strangers add images.",
+            explanation=f"{_anyone(system, 'dimse_store_open')} may send it images, and it would take them "
+            f"for genuine. {_told(system)} Nothing was sent in this audit.",
+        )
+    if not is_tested(system):
+        return _unjudged(system)
+    return _not_open(system)
+
+
+def _anyone(system: SystemModel, check: str) -> str:
+    """Return "Anyone who can reach port 104", with the ports on which the check failed."""
+    ports = sorted(
+        {f.port for f in system.findings if f.check == check and f.verdict == "fail" and f.port}
+    )
+    if not ports:
+        return "Anyone who can reach it"
+    named = " or ".join(str(port) for port in ports)
+    return f"Anyone who can reach port {named}"
+
+
+def _told(system: SystemModel) -> str:
+    if _is_query_unanswered(system):
+        return "Whether it also tells its studies to strangers could not be settled."
+    return "Its studies were not told to strangers."
+
+
+def _readable(system: SystemModel) -> Headline:
+    counts = system.counts
+    if counts.studies.value is None:
+        can = "can list its studies; how many could not be counted"
+    elif counts.studies.value == 0:
+        can = "can list its studies; at the moment it showed none"
+    else:
+        can = f"can list {_counted(counts.studies, 'study', 'studies')}"
+        if counts.patients.value:
+            can += f" of {_counted(counts.patients, 'patient', 'patients')}"
+    takes = "E6" in system.ladder
+    if takes:
+        images = counts.images_downloadable
+        what = _counted(images, "image", "images") if images.value else "its images"
+        can += f", and may take {what}"
+    writes = (
+        " Strangers may also add images to it, which could be mistaken for genuine ones."
+        if "E7" in system.ladder
+        else ""
+    )
+    hands_out = " and hands out its images" if takes else ""
+    return Headline(
+        tone=Tone.OPEN,
+        sentence=f"This archive answers strangers{hands_out}.",
+        explanation=f"{_anyone(system, 'dimse_query_unprotected')} {can}. No password is asked.{writes}",
+    )
+
+
+def _unjudged(system: SystemModel) -> Headline:
+    reasons = " ".join(system.grade_reasons)
+    if "E2" in system.ladder:
+        sentence = "This system could not be judged."
+    else:
+        sentence = "No imaging system answered here."
+    return Headline(
+        tone=Tone.UNKNOWN,
+        sentence=sentence,
+        explanation=reasons or "Nothing is known about its safety: silence is no protection.",
+    )
+
+
+def _not_open(system: SystemModel) -> Headline:
+    if "E4" in system.ladder and _is_query_unanswered(system):
+        return Headline(
+            tone=Tone.WEAK,
+            sentence="Strangers may put questions to this archive.",
+            explanation="It agreed to be asked for studies by a made-up caller. Whether it would answer was not "
+            "tested, or could not be: see below.",
+        )
+    weak = [f for f in system.findings if f.verdict == "fail" and f.severity in _NOTABLE]
+    gaps = [f for f in unanswered(system) if is_grave(f)]
+    more = (
+        f" {plural(len(gaps), 'important question')} stayed without an answer: see below."
+        if gaps
+        else ""
+    )
+    if weak:
+        first = "Its worst weakness" if len(weak) > 1 else "Its weakness"
+        stranger = (
+            "This system talks to any stranger."
+            if "E3" in system.ladder
+            else "This system can be protected better."
+        )
+        return Headline(
+            tone=Tone.WEAK,
+            sentence=stranger,
+            explanation=f"No study was told to a stranger. {first}: {weak[0].evidence}{more}",
+        )
+    if gaps:
+        return Headline(
+            tone=Tone.UNKNOWN,
+            sentence="No open door was found, but not everything could be tested.",
+            explanation=more.strip(),
+        )
+    return Headline(
+        tone=Tone.SHUT,
+        sentence="No open door was found.",
+        explanation="Every important question was asked as a stranger, and the system refused as it should.",
+    )
+
+
+def _is_query_unanswered(system: SystemModel) -> bool:
+    return any(
+        f.check == "dimse_query_unprotected" and f.verdict in _UNANSWERED for f in system.findings
+    )
+
+
+# --- the verdict on all systems ---------------------------------------------------------------------------------------
+
+
+def summary(report: Report) -> Headline:
+    """Return the verdict on the whole audit."""
+    totals = report.totals
+    tones = [headline(system).tone for system in report.systems]
+    extra = " The audit was interrupted: what follows is incomplete." if _is_cut(report) else ""
+    if totals.unprotected or totals.writable:
+        tone, sentence = Tone.OPEN, _open_sentence(totals)
+    elif Tone.WEAK in tones:
+        weak = plural(tones.count(Tone.WEAK), "system")
+        tone, sentence = (
+            Tone.WEAK,
+            f"No archive answered strangers; {weak} can be protected better.",
+        )
+    elif Tone.SHUT in tones:
+        shut = plural(tones.count(Tone.SHUT), "system")
+        tone, sentence = Tone.SHUT, f"No open door was found in {shut}."
+    else:
+        tone, sentence = Tone.UNKNOWN, "Nothing could be tested."
+    unknown = tones.count(Tone.UNKNOWN)
+    if unknown and tone is not Tone.UNKNOWN:
+        extra = f" {plural(unknown, 'system')} could not be tested, or not fully.{extra}"
+    return Headline(
+        tone=tone, sentence=sentence, explanation=f"{_lies_open(totals)}{extra}".strip()
+    )
+
+
+def _is_cut(report: Report) -> bool:
+    return report.scan.interrupted
+
+
+def _open_sentence(totals: TotalsModel) -> str:
+    systems = plural(totals.systems, "system")
+    lets = "lets" if totals.writable == 1 else "let"
+    if not totals.unprotected:
+        return f"{totals.writable:,} of {systems} {lets} strangers add images."
+    answers = "answers" if totals.unprotected == 1 else "answer"
+    adds = f"; {totals.writable:,} {lets} them add images" if totals.writable else ""
+    return f"{totals.unprotected:,} of {systems} {answers} strangers{adds}."
+
+
+def _lies_open(totals: TotalsModel) -> str:
+    if not totals.studies.value:
+        return ""
+    studies = _counted(totals.studies, "study", "studies")
+    lie = "lies" if totals.studies.value == 1 else "lie"
+    patients = (
+        f" of {_counted(totals.patients, 'patient', 'patients')}" if totals.patients.value else ""
+    )
+    images = (
+        f"; {_counted(totals.images_downloadable, 'image', 'images')} may be taken"
+        if totals.images_downloadable.value
+        else ""
+    )
+    return f"{studies[0].upper()}{studies[1:]}{patients} {lie} open{images}."
+
+
+def finished_at(report: Report) -> str:
+    """Return "14 March 2026, 09:27 UTC"."""
+    moment = datetime.fromisoformat(report.scan.finished_at)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def duration(report: Report) -> str:
+    """Return how long the audit took: "38 seconds", "12 minutes"."""
+    started = datetime.fromisoformat(report.scan.started_at)
+    seconds = round((datetime.fromisoformat(report.scan.finished_at) - started).total_seconds())
+    return plural(seconds, "second") if seconds < 120 else plural(round(seconds / 60), "minute")
+
+
+def split_quiet(report: Report) -> tuple[tuple[SystemModel, ...], tuple[SystemModel, ...]]:
+    """Return the systems to show one by one, and those of a sweep where no DICOM answered.
+
+    An address that is audited alone is always shown.
+    """
+    if len(report.systems) == 1:
+        return report.systems, ()
+    quiet = tuple(s for s in report.systems if "E2" not in s.ladder and not is_tested(s))
+    return tuple(s for s in report.systems if s not in quiet), quiet
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
+
+
+def failed(system: SystemModel) -> tuple[FindingModel, ...]:
+    """Return the findings that need a person, worst first."""
+    return _of(system, "fail")
+
+
+def unanswered(system: SystemModel) -> tuple[FindingModel, ...]:
+    """Return the questions that were asked without a usable answer."""
+    return _of(system, "inconclusive", "error")
+
+
+def remaining_groups(system: SystemModel) -> tuple[Group, ...]:
+    """Return the findings that need nobody, in groups that can be folded away."""
+    groups = (
+        Group(title="Accepted by you", findings=_of(system, "accepted")),
+        Group(title="In order", findings=_of(system, "pass")),
+        Group(title="Not tested", findings=_of(system, "not_tested")),
+        Group(title="Does not apply", findings=_of(system, "not_applicable")),
+    )
+    return tuple(group for group in groups if group.findings)
+
+
+def _of(system: SystemModel, *verdicts: str) -> tuple[FindingModel, ...]:
+    return tuple(f for f in system.findings if f.verdict in verdicts)
+
+
+def is_grave(finding: FindingModel) -> bool:
+    """Tell what must be dealt with first: severity high and critical."""
+    return finding.severity in _GRAVE
+
+
+def next_steps(findings: Iterable[FindingModel]) -> tuple[str, ...]:
+    """Return what to change, in the order of the findings, each advice once."""
+    return _once(f.remediation for f in findings)
+
+
+def has_several_ports(system: SystemModel) -> bool:
+    """Tell whether a finding must name its port to be understood."""
+    return len({f.port for f in system.findings if f.port is not None}) > 1
+
+
+def verifications(findings: Iterable[FindingModel]) -> tuple[str, ...]:
+    """Return the commands that show whether the doors are shut, each once."""
+    return _once(f.verify for f in findings)
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+#: Where an identity was seen (knowledge/implementations.toml), in words.
+_CONFIDENCE = {
+    "source": "known from its source code",
+    "file": "known from files or recordings",
+    "claim": "reported by others, not verified",
+    "": "not recognised",
+}
+
+
+def recognised(service: ServiceModel) -> str:
+    """Return in words how far the product's name may be trusted."""
+    return _CONFIDENCE.get(service.confidence, service.confidence)
+
+
+def service_line(system: SystemModel) -> str:
+    """Return "port 4242 DICOM, DCMTK 3.6.7" for the ports where somebody answered."""
+    return "; ".join(_service_words(system))
+
+
+def _service_words(system: SystemModel) -> Sequence[str]:
+    silent = ("closed", "filtered", "unreachable", "not_tested", "unknown")
+    words = []
+    for service in system.services:
+        if service.protocol in silent:
+            continue
+        protocol = {"dicom": "DICOM", "dicom-tls": "DICOM over TLS"}.get(
+            service.protocol, service.protocol.upper()
+        )
+        product = f", {service.product}" if service.product else ""
+        words.append(f"port {service.port} {protocol}{product}")
+    return words

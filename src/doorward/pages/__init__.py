@@ -1,0 +1,4 @@
+"""Templates and style sheets of every page that Doorward writes or serves; no Python besides this file. Floor 4.
+
+report.html.j2, report.css: the audit report (audit/report/html.py).
+"""

@@ -1,0 +1,208 @@
+"""No sentence claims more than the facts."""
+
+from dataclasses import replace
+
+import pytest
+
+from doorward.audit.facts import UNKNOWN_COUNT, Exactness
+from doorward.audit.report import wording
+from doorward.audit.report.assemble import assemble
+from doorward.audit.report.model import Report, SystemModel
+from doorward.audit.report.wording import Tone, headline, summary
+from doorward.audit.verdict import JudgedSystem, Severity, Verdict
+from judged_systems import OPEN, RECORD, SHUT, SILENT, WRITABLE, counted, facts, finding
+
+QUERY = "dimse_query_unprotected"
+
+
+def _report(*systems: JudgedSystem) -> Report:
+    return assemble(systems, RECORD)
+
+
+def _system(system: JudgedSystem) -> SystemModel:
+    return _report(system).systems[0]
+
+
+def _counting(**counts: object) -> JudgedSystem:
+    return replace(OPEN, counts=replace(OPEN.counts, **counts))
+
+
+def _shut_but(verdict: Verdict, severity: Severity, check: str = "x") -> JudgedSystem:
+    more = finding(check, verdict, severity, "T", evidence="E.")
+    return replace(SHUT, findings=(*(f for f in SHUT.findings if f.check != check), more))
+
+
+@pytest.mark.parametrize(
+    ("system", "tone", "sentence"),
+    [
+        (OPEN, Tone.OPEN, "This archive answers strangers and hands out its images."),
+        (
+            replace(OPEN, rungs=("E1", "E2", "E3", "E4", "E5")),
+            Tone.OPEN,
+            "This archive answers strangers.",
+        ),
+        (WRITABLE, Tone.OPEN, "This archive lets strangers add images."),
+        (SHUT, Tone.SHUT, "No open door was found."),
+        (SILENT, Tone.UNKNOWN, "No imaging system answered here."),
+        (replace(SILENT, rungs=("E1", "E2")), Tone.UNKNOWN, "This system could not be judged."),
+        (
+            _shut_but(Verdict.FAIL, Severity.MEDIUM),
+            Tone.WEAK,
+            "This system can be protected better.",
+        ),
+        (
+            replace(_shut_but(Verdict.FAIL, Severity.HIGH), rungs=("E1", "E2", "E3")),
+            Tone.WEAK,
+            "This system talks to any stranger.",
+        ),
+        (_shut_but(Verdict.FAIL, Severity.LOW), Tone.SHUT, "No open door was found."),
+        (
+            _shut_but(Verdict.INCONCLUSIVE, Severity.HIGH),
+            Tone.UNKNOWN,
+            "No open door was found, but not everything could be tested.",
+        ),
+        (
+            replace(
+                _shut_but(Verdict.NOT_TESTED, Severity.CRITICAL, QUERY),
+                rungs=("E1", "E2", "E3", "E4"),
+            ),
+            Tone.WEAK,
+            "Strangers may put questions to this archive.",
+        ),
+    ],
+)
+def test_the_headline_of_a_system(system: JudgedSystem, tone: Tone, sentence: str) -> None:
+    said = headline(_system(system))
+    assert (said.tone, said.sentence) == (tone, sentence)
+    assert said.explanation
+
+
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [
+        (
+            OPEN,
+            "Anyone who can reach port 4242 can list 1,234 studies of 567 patients, and may take",
+        ),
+        (OPEN, "at least 45,678 images. No password is asked."),
+        (
+            _counting(studies=counted(1), patients=counted(1), images_downloadable=counted(1)),
+            "can list 1 study of 1 patient, and may take 1 image.",
+        ),
+        (
+            _counting(studies=counted(500, Exactness.AT_LEAST), patients=UNKNOWN_COUNT),
+            "can list at least 500 studies, and",
+        ),
+        (_counting(studies=counted(500, Exactness.ESTIMATED)), "can list about 500 studies of"),
+        (_counting(studies=UNKNOWN_COUNT), "how many could not be counted"),
+        (_counting(studies=counted(0)), "at the moment it showed none"),
+        (_counting(images_downloadable=UNKNOWN_COUNT), "may take its images"),
+        (replace(OPEN, rungs=(*OPEN.rungs, "E7")), "Strangers may also add images"),
+    ],
+)
+def test_the_explanation_counts_honestly(system: JudgedSystem, words: str) -> None:
+    assert words in headline(_system(system)).explanation
+
+
+def test_a_gap_beside_a_weakness_is_said() -> None:
+    gap = finding("y", Verdict.INCONCLUSIVE, Severity.CRITICAL, "T")
+    weak = _shut_but(Verdict.FAIL, Severity.MEDIUM)
+    said = headline(_system(replace(weak, findings=(*weak.findings, gap))))
+    assert "1 important question stayed without an answer" in said.explanation
+
+
+@pytest.mark.parametrize(
+    ("systems", "tone", "sentence"),
+    [
+        ([OPEN, SHUT], Tone.OPEN, "1 of 2 systems answers strangers."),
+        (
+            [OPEN, replace(OPEN, facts=facts("127.0.0.9")), WRITABLE],
+            Tone.OPEN,
+            "2 of 3 systems answer strangers; 1 lets them add images.",
+        ),
+        ([WRITABLE, SHUT], Tone.OPEN, "1 of 2 systems lets strangers add images."),
+        (
+            [_shut_but(Verdict.FAIL, Severity.HIGH), SHUT],
+            Tone.WEAK,
+            "No archive answered strangers; 1 system can be protected better.",
+        ),
+        ([SHUT, SILENT], Tone.SHUT, "No open door was found in 1 system."),
+        ([SILENT], Tone.UNKNOWN, "Nothing could be tested."),
+        ([], Tone.UNKNOWN, "Nothing could be tested."),
+    ],
+)
+def test_the_summary_of_all_systems(systems: list[JudgedSystem], tone: Tone, sentence: str) -> None:
+    said = summary(_report(*systems))
+    assert (said.tone, said.sentence) == (tone, sentence)
+
+
+def test_the_summary_says_what_lies_open_and_what_is_missing() -> None:
+    report = assemble([OPEN, SILENT], replace(RECORD, interrupted=True))
+    assert summary(report).explanation == (
+        "At least 1,234 studies of at least 567 patients lie open; at least 45,678 images may be "
+        "taken. 1 system could not be tested, or not fully. The audit was interrupted: what "
+        "follows is incomplete."
+    )
+
+
+def test_advice_and_commands_are_given_once() -> None:
+    doubled = wording.failed(_system(replace(OPEN, findings=OPEN.findings + OPEN.findings)))
+    assert len(doubled) == 6
+    assert len(wording.next_steps(doubled)) == 3
+    assert wording.verifications(doubled) == ("doorward audit 10.20.0.7:4242 --scope scope.toml",)
+
+
+def test_numbers_are_only_shown_where_strangers_see_studies() -> None:
+    assert wording.system_figures(_system(WRITABLE)) == ()
+    figures = wording.system_figures(_system(OPEN))
+    assert [(f.label, f.value) for f in figures] == [
+        ("patients", "567"),
+        ("studies", "1,234"),
+        ("images", "at least 45,678"),
+        ("images that can be taken", "at least 45,678"),
+    ]
+
+
+def test_a_sweep_sets_the_addresses_aside_where_nobody_speaks_dicom() -> None:
+    shown, quiet = wording.split_quiet(_report(OPEN, SILENT))
+    assert [s.address for s in shown] == ["10.20.0.7"]
+    assert [s.address for s in quiet] == ["127.0.0.3"]
+    shown, quiet = wording.split_quiet(_report(SILENT))
+    assert (len(shown), len(quiet)) == (1, 0)
+
+
+def test_services_are_named_where_somebody_answers() -> None:
+    assert wording.service_line(_system(WRITABLE)) == "port 4242 DICOM, DCMTK 3.6.7"
+    assert wording.service_line(_system(SHUT)) == "port 4242 DICOM over TLS"
+    assert wording.service_line(_system(SILENT)) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1, "1 second"), (38, "38 seconds"), (150, "2 minutes")]
+)
+def test_the_duration_is_said_in_words(seconds: int, words: str) -> None:
+    end = RECORD.started_at.replace(minute=26 + (53 + seconds) // 60, second=(53 + seconds) % 60)
+    assert wording.duration(assemble([OPEN], replace(RECORD, finished_at=end))) == words
+
+
+def test_groups_hold_what_needs_nobody() -> None:
+    groups = wording.remaining_groups(_system(OPEN))
+    assert [(g.title, len(g.findings)) for g in groups] == [
+        ("In order", 2),
+        ("Not tested", 1),
+        ("Does not apply", 1),
+    ]
+
+
+def test_a_finding_names_its_port_only_where_there_are_several() -> None:
+    assert not wording.has_several_ports(_system(OPEN))
+    other = finding("x", Verdict.PASS, Severity.LOW, "T", port=104)
+    assert wording.has_several_ports(_system(replace(OPEN, findings=(*OPEN.findings, other))))
+
+
+def test_an_open_store_beside_an_unsettled_query_says_so() -> None:
+    query = finding(QUERY, Verdict.INCONCLUSIVE, Severity.CRITICAL, "T")
+    rest = tuple(f for f in WRITABLE.findings if f.check != QUERY)
+    said = headline(_system(replace(WRITABLE, findings=(*rest, query))))
+    assert "could not be settled" in said.explanation
+    assert "were not told" not in said.explanation
