@@ -1,0 +1,197 @@
+"""Child processes on loopback: contestants that report JSON, servers that say their port and end with their stdin.
+
+A server child prints its port as its first line and lives until its standard input ends, so that it cannot outlive the
+bench, however the bench ends. Only processes that were started here are ever ended.
+"""
+
+import json
+import os
+import resource
+import selectors
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HOST = "127.0.0.1"
+START_S = 30.0
+#: Below 32768, where Linux starts to take ephemeral ports.
+PORTS = range(15_000, 32_000, 7)
+
+
+class Broken(Exception):
+    """A measurement did not work: not a slow figure, but none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A running server."""
+
+    pid: int
+    port: int
+
+    def resident_kib(self) -> int:
+        """Return the resident memory of the process in KiB (VmRSS of proc(5))."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise Broken(f"process {self.pid} has no resident memory")
+
+
+def program(name: str) -> str | None:
+    """Return the path of a peer's program, None where it is not installed."""
+    folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    return shutil.which(name, path=folders)
+
+
+def environment() -> dict[str, str]:
+    """Return what children of ours see: the code of this tree, no debug mode."""
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("src", "tools"))
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTHONASYNCIO")}
+    return inherited | {"PYTHONPATH": path}
+
+
+def python(module: str, *arguments: object) -> list[str]:
+    """Return the command that runs a module of this tree."""
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def timed(
+    command: Sequence[str],
+    *,
+    most_s: float,
+    codes: Sequence[int] = (0,),
+    must_be_silent: bool = False,
+) -> float:
+    """Run a program to its end and return the seconds it took. Raises Broken when it fails or takes too long."""
+    seconds, output, complaints = _run(command, most_s, codes)
+    if must_be_silent and (output or complaints):
+        raise Broken(f"{command[0]} complained: {(output + complaints)[:400]}")
+    return seconds
+
+
+def report(module: str, *arguments: object, most_s: float = 120.0) -> dict[str, Any]:
+    """Run a contestant and return the JSON of its last line, with ``wall_s`` for the whole process."""
+    seconds, output, _ = _run(python(module, *arguments), most_s, (0,))
+    found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+    return found | {"wall_s": seconds}
+
+
+def _run(command: Sequence[str], most_s: float, codes: Sequence[int]) -> tuple[float, str, str]:
+    begun = time.perf_counter()
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=most_s, check=False, env=environment()
+        )
+    except subprocess.TimeoutExpired:
+        raise Broken(f"{command[0]} took longer than {most_s:g} s") from None
+    seconds = time.perf_counter() - begun
+    if done.returncode not in codes:
+        raise Broken(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-800:]}")
+    return seconds, done.stdout, done.stderr
+
+
+@contextmanager
+def serving(module: str, *arguments: object) -> Iterator[Child]:
+    """Run a server of this package; it ends with the context."""
+    process = subprocess.Popen(
+        python(module, *arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    )
+    try:
+        yield Child(pid=process.pid, port=_first_line(process, module))
+    finally:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        _end(process)
+        process.stdout.close()
+
+
+def _first_line(process: "subprocess.Popen[bytes]", name: str) -> int:
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        if not selector.select(START_S):
+            raise Broken(f"{name} did not start within {START_S:g} s")
+    line = process.stdout.readline()
+    if not line.strip().isdigit():
+        raise Broken(f"{name} did not start")
+    return int(line)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def listening(command: Sequence[str]) -> Iterator[Child]:
+    """Run a foreign server (the port is added to its command) and wait until it accepts connections."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*command, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _await_port(process, port, command[0])
+        yield Child(pid=process.pid, port=port)
+    finally:
+        process.terminate()
+        _end(process)
+
+
+def _await_port(process: "subprocess.Popen[bytes]", port: int, name: str) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and process.poll() is None:
+        with socket.socket() as trial:
+            if trial.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.02)
+    raise Broken(f"{name} does not listen")
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens, outside the range of ephemeral ports."""
+    for port in PORTS:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise Broken("no free port")
+
+
+def until_stdin_ends(port: int) -> None:
+    """Say the port and wait until the bench is done; for the main thread of a server child."""
+    print(port, flush=True)
+    sys.stdin.buffer.read()
+
+
+def allow_many_files(wanted: int) -> None:
+    """Raise the soft limit of open files as far as the hard one allows; raises Broken when that is too few."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        raise Broken(f"{wanted} open files are needed, {hard} allowed (ulimit -n)")
+
+
+def peak_kib() -> int:
+    """Return the largest resident memory that this process ever had, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
