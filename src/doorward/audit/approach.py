@@ -33,12 +33,13 @@ from doorward.wire.uids import IMPLICIT_VR_LITTLE_ENDIAN
 DEFAULT_SYNTAX = (IMPLICIT_VR_LITTLE_ENDIAN,)
 #: Begins every AE title that we make up, so that an archive's log names the auditor.
 TITLE_PREFIX = "DOORWARD"
-_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32, so that each byte of chance is one of them
 
 
 def random_title() -> str:
     """Return an AE title of 16 characters that no server can know and that still names the auditor (PS3.5 6.2, AE)."""
-    return TITLE_PREFIX + "".join(secrets.choice(_LETTERS) for _ in range(16 - len(TITLE_PREFIX)))
+    chance = secrets.token_bytes(16 - len(TITLE_PREFIX))
+    return TITLE_PREFIX + "".join(_LETTERS[byte % 32] for byte in chance)
 
 
 class Pace:
@@ -103,6 +104,7 @@ class Approach:
                 gate=self.gate,
                 tls=self.tls,
                 server_name=self.server_name,
+                forgetful=True,
                 limits=self.limits,
             ) as requestor,
         ):

@@ -8,8 +8,11 @@ from doorward.audit.facts import UNKNOWN_COUNT, Count, Exactness, QueryEnd, Quer
 from doorward.dicom.values import decode_integer_string
 from doorward.dicom.walk import Syntax, find_element
 from doorward.errors import LimitExceeded, PeerProtocolError
+from doorward.wire.pdu import Fragment
 
 NUMBER_OF_STUDY_RELATED_INSTANCES = 0x0020_1208
+#: Twelve for an integer string (PS3.5 section 6.2), and room for the padding that some archives add.
+_NUMBER_BYTES = 16
 
 #: Limits that archives are shipped or set up with; a complete answer of exactly this size is doubted.
 _ROUND = frozenset(
@@ -32,14 +35,17 @@ class MatchCounter:
         self.malformed = 0
         self.extra = 0
 
-    def take(self, status: int, identifier: bytes) -> None:
+    def take(self, status: int, identifier: Fragment) -> None:
         """Count one match; nothing of the identifier but the number is read, and nothing is kept."""
         try:
             offset, length, elements = find_element(
                 identifier, NUMBER_OF_STUDY_RELATED_INSTANCES, self.syntax
             )
+            if length > _NUMBER_BYTES:
+                self.malformed += 1  # no number has so many digits: not even looked at
+                return
             if length > 0 and offset >= 0:
-                value = identifier[offset : offset + length]
+                value = bytes(identifier[offset : offset + length])
                 number = decode_integer_string(value, NUMBER_OF_STUDY_RELATED_INSTANCES)
                 if number is not None and number >= 0:
                     self.instances += number
@@ -47,7 +53,8 @@ class MatchCounter:
         except (PeerProtocolError, LimitExceeded):
             self.malformed += 1
             return
-        self.extra = max(self.extra, elements - self.asked)
+        if elements - self.asked > self.extra:  # max() would cost a call for each match
+            self.extra = elements - self.asked
 
 
 def study_count(query: QueryFacts | None) -> Count:

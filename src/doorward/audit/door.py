@@ -30,7 +30,7 @@ from doorward.audit.facts import (
     TransportFacts,
 )
 from doorward.knowledge.implementations import Identification, identify
-from doorward.wire.pdu import AbortSource, ContextResult
+from doorward.wire.pdu import ContextResult
 
 FactsT = TypeVar("FactsT", bound=Facts)
 
@@ -76,11 +76,6 @@ class Admission:
 
     entry: Entry
     because: str
-
-    @property
-    def lets_strangers_in(self) -> bool:
-        """No secret and no certificate is needed: at most a name that is printed on the machine."""
-        return self.entry in (Entry.ANYBODY, Entry.CALLED_TITLE)
 
     @property
     def keeps_strangers_out(self) -> bool:
@@ -161,21 +156,13 @@ class Door:
 
     @property
     def demands_certificate(self) -> bool:
-        """Whoever has no client certificate gets no further than TLS, and there is no plain way beside it."""
+        """Whoever has no client certificate gets no further than TLS, and no plain way was seen beside it."""
         tls = self.tls
         return (
             tls is not None
             and tls.client_certificate_required is True
             and self.speaks_plain_dicom is not True
-            and self._is_plain_shut
         )
-
-    @property
-    def _is_plain_shut(self) -> bool:
-        if any(t.speaks_plain_dicom is False for t in self.answered(TransportFacts)):
-            return True
-        plain = [r for f in self.answered(AssociationFacts) if not f.over_tls for r in f.replies]
-        return any(r.reply in (Reply.CLOSED, Reply.NOT_DICOM) for r in plain)
 
     @property
     def speaks_dicom(self) -> bool:
@@ -358,16 +345,12 @@ def describe(reply: AssociationReply) -> str:
 
 def _is_refused(query: QueryFacts) -> bool:
     """Tell whether a query was refused for who asked it (PS3.7 Annex C), not for how it was asked."""
-    if query.matches:
-        return False
     match query.end:
         case QueryEnd.NO_CONTEXT:
             return True
         case QueryEnd.REFUSED:
-            return query.final_status in _NOT_FOR_YOU
-        case QueryEnd.ABORTED:
-            # Orthanc refuses by an A-ABORT of its application in place of a response.
-            return query.abort_source == AbortSource.SERVICE_USER
+            # Without a status: Orthanc refuses by an A-ABORT of its application in place of a response.
+            return query.final_status is None or query.final_status in _NOT_FOR_YOU
     return False
 
 

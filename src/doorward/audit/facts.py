@@ -182,8 +182,6 @@ class QueryFacts:
     #: Most elements beyond the requested ones seen in any match: a chatty server. Values were never decoded.
     extra_elements: int = 0
     reached_cap: bool = False  # our own cap (limits.count_matches or count_s)
-    #: Source of a valid A-ABORT that ended the query (PS3.8 Table 9-26): 0 the application, 2 the provider; else None.
-    abort_source: int | None = None
     duration_s: float = 0.0
 
 

@@ -1,8 +1,8 @@
 """One letter for one system, versioned, with its rules as data: docs/grading.md is generated from here.
 
 Theory of operation: 100 points, minus a weight for each failed check (its worst door counts once); then the caps: the
-worst of them bounds the letter and the points with it. A system about which a required question is undecided is not rated,
-unless what is known already means F: no answer to another question could make that better.
+worst of them bounds the letter and the points with it. F is kept for what strangers can read. A system about which a
+required question is undecided is not rated, unless what is known already means F: no further answer could make it better.
 A signed acceptance changes a verdict, not the danger: it counts here like a fail.
 """
 
@@ -103,7 +103,9 @@ def grade(findings: Sequence[Finding], tried: Sequence[Door]) -> Grade:
     if gaps and not is_worst:
         return Grade(grade=NOT_RATED, score=None, reasons=gaps)
     score = _score(findings)
-    reasons = tuple(f"At most {cap.grade}: {cap.reason}." for cap in caps)
+    if not is_worst:
+        score = max(score, dict(BANDS)["E"])
+    reasons = tuple(_told(caps))
     if not _is_mutual(tried) or _has_failed(findings):
         score = min(score, _top("A"))
         if not caps:
@@ -113,6 +115,17 @@ def grade(findings: Sequence[Finding], tried: Sequence[Door]) -> Grade:
     for cap in caps:
         score = min(score, _top(cap.grade))
     return Grade(grade=_letter(score), score=score, reasons=reasons)
+
+
+def _told(caps: Sequence[Cap]) -> Iterator[str]:
+    """Yield the sentence of the cap that decides, and one for all others."""
+    if not caps:
+        return
+    worst = caps[0].grade
+    yield f"At most {worst}: {'; '.join(cap.reason for cap in caps if cap.grade == worst)}."
+    others = [cap.reason for cap in caps if cap.grade != worst]
+    if others:
+        yield f"Besides: {'; '.join(others)}."
 
 
 def _caps(findings: Sequence[Finding]) -> tuple[Cap, ...]:
@@ -182,7 +195,8 @@ Rules of `{GRADE_VERSION}`. This page is generated from `audit/grade.py` and `au
 
 A grade speaks of what strangers can do from where the audit ran. It starts with 100 points. Each
 failed check takes points by its severity (the worst port counts, once per check). Then the caps
-bound the letter. A signed acceptance does not change a grade: the danger is the same.
+bound the letter. F is kept for what strangers can read: points alone lead to E at worst. A signed
+acceptance does not change a grade: the danger is the same.
 """
 
 _NO_GRADE = """## Not rated

@@ -150,7 +150,10 @@ def _remedy(check: Check, door: Door | None) -> str:
 
 def _verify(check: Check, system: SystemFacts, door: Door | None) -> str:
     """Return the exact command that asks again."""
-    address = ipaddress.ip_address(system.address)
+    try:
+        address = ipaddress.ip_address(system.address)
+    except ValueError:  # a name that was never resolved
+        return ""
     target = f"[{address}]" if address.version == 6 else str(address)
     if door is not None:
         target = f"{target}:{door.port}"

@@ -213,8 +213,8 @@ class _Visit:
                 await self._ask_association(approach, is_admission=False)
             if secured.admitted is not None and approach.admitted is None:
                 approach = secured
-        elif plain is None and found.outcome is not Outcome.ANSWERED:
-            plain = await self._ask_association(approach)
+        elif plain is None:  # registered for TLS, and it speaks none: an archive in plain may stand there
+            await self._ask_association(approach)
         await self._ask_behind(approach)
 
     async def _ask_association(

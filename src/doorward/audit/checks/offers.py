@@ -48,6 +48,8 @@ def not_offered(door: Door, what: str, *services: str) -> Ruling:
             f"The server knows {what} but shares none of the proposed transfer syntaxes, "
             "which does not tell whether a stranger may use it."
         )
+    if len(answers) == 1:
+        return passed(f"The presentation context for {what} was refused to a stranger.")
     return passed(
         f"All {len(answers)} presentation contexts for {what} were refused to a stranger."
     )

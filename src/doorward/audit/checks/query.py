@@ -22,6 +22,9 @@ from doorward.audit.verdict import Severity, Verdict
 #: Below this many answers a limit of the server would not show: 100 and 500 are in use.
 _SHOWS_NO_LIMIT = 1_000
 
+_CANCEL = 0xFE00
+_OUT_OF_RESOURCES = 0xA700
+
 #: How a query ended, in the words of a report.
 _ENDS = {
     QueryEnd.REFUSED: "was answered with a failure status",
@@ -100,11 +103,11 @@ def _amount(count: Count) -> str:
 def _how_refused(door: Door) -> str:
     asked = [q for e in door.stranger_exposures for q in e.queries if q.level == "STUDY"]
     last = asked[-1]
-    if last.end is QueryEnd.ABORTED:
+    if last.end is QueryEnd.NO_CONTEXT:
+        return "its presentation context was refused"
+    if last.final_status is None:
         return "the server's application answered it with A-ABORT"
-    if last.end is QueryEnd.REFUSED:
-        return f"status {last.final_status:04X}H"
-    return "its presentation context was refused"
+    return f"status {last.final_status:04X}H"
 
 
 def _ends(asked: list[QueryFacts]) -> str:
@@ -126,12 +129,24 @@ def query_unlimited(door: Door, _now: datetime) -> Ruling:
             f"The server had listed {number(most, 'study', 'studies')} and went on when the "
             "auditor stopped at its own limit."
         )
-    if exposure.studies.exactness is Exactness.AT_LEAST and most:
+    if any(_stopped_by_itself(q) for q in asked):
         return passed(f"The server stopped by itself after {number(most, 'study', 'studies')}.")
+    if exposure.studies.exactness is Exactness.AT_LEAST:
+        return inconclusive(f"Whether there is a limit is not sure: {exposure.studies.method}.")
     if most >= _SHOWS_NO_LIMIT:
         return failed(f"One query without a key listed all {number(most, 'study', 'studies')}.")
     return inconclusive(
         f"Only {number(most, 'study', 'studies')} came back: too few to see whether there is a limit."
+    )
+
+
+def _stopped_by_itself(query: QueryFacts) -> bool:
+    """Tell whether a limit showed: FE00 unasked (Orthanc), or refused as out of resources (PS3.4 C.4.1.1.4)."""
+    status = query.final_status or 0
+    is_out_of_resources = status & 0xFF00 == _OUT_OF_RESOURCES
+    return query.matches > 0 and (
+        (query.end is QueryEnd.WARNING and status == _CANCEL)
+        or (query.end is QueryEnd.FAILED and is_out_of_resources)
     )
 
 
@@ -145,15 +160,18 @@ def _not_listed(door: Door) -> Ruling:
 @check("dimse_patient_attributes_returned")
 def patient_attributes_returned(door: Door, _now: datetime) -> Ruling:
     """Judge which patient attributes one match carried: presence and length, never a value."""
-    for facts in door.stranger_attributes:
-        if facts.returned:
-            return failed(
-                f"One single match carried filled patient attributes: {', '.join(facts.returned)} "
-                "(presence and length only; the values were discarded unread)."
-            )
-        return passed("One single match was looked at, and no patient attribute in it was filled.")
-    if _query_of_a_stranger(door).verdict is Verdict.PASS:
+    returned = [f.returned for f in door.stranger_attributes]
+    if any(returned):
+        names_of = ", ".join(next(filter(None, returned)))
+        return failed(
+            f"One single match carried filled patient attributes: {names_of} (presence and length "
+            "only; the values were discarded unread)."
+        )
+    query = _query_of_a_stranger(door)
+    if query.verdict is Verdict.PASS:
         return passed("Strangers get no answer to a study query, so none with patient attributes.")
+    if returned and query.verdict is Verdict.FAIL:
+        return passed("One single match was looked at, and no patient attribute in it was filled.")
     if door.system.clearance_level < 3 and not door.attempts("attributes"):
         return not_tested("Looked at only from clearance level 3 on.")
     return unasked(door, "attributes")

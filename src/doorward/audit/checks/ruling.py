@@ -80,9 +80,8 @@ def for_no_stranger(door: Door, what: str) -> Ruling | None:
         return passed(f"No stranger comes as far as {what}: {admission.because}.")
     if admission.entry is Entry.UNDECIDED:
         return not_tested(
-            f"A stranger without the right called AE title was turned away: {admission.because}. "
-            f"Whether one who knows it comes as far as {what} was not tried: "
-            "name the title with --called."
+            f"A stranger was turned away: {admission.because}. Whether the right called AE title "
+            f"opens the way to {what} was not tried: name it with --called."
         )
     if admission.entry is Entry.UNKNOWN:
         return inconclusive(f"It is not known whether strangers get in: {admission.because}.")

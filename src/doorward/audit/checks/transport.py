@@ -28,6 +28,8 @@ _FORWARD_SECRECY = ("ECDHE", "DHE", "EDH", "TLS_AES", "TLS_CHACHA20")
 _AUTHENTICATED = ("GCM", "CCM", "POLY1305")
 _LEAST_SUITE_BITS = 128
 
+#: As ``net.certificate`` names them.
+_KEYS = ("RSA", "DSA", "EC", "ED25519", "ED448")
 _LEAST_RSA_BITS = 2048
 _LEAST_CURVE_BITS = 224
 _WEAK_SIGNATURES = ("md2", "md5", "sha1")
@@ -66,7 +68,7 @@ def plain_beside_tls(door: Door, _now: datetime) -> Ruling:
         return failed(f"Port {door.port} takes plain DICOM although {where} speaks TLS.")
     if door.speaks_plain_dicom is False:
         return passed(f"Port {door.port} takes no plain DICOM.")
-    return unasked(door, "transport")
+    return not_tested(f"Whether port {door.port} also takes plain DICOM was not tried.")
 
 
 @check("tls_version_outdated")
@@ -99,7 +101,7 @@ def cipher_weak(door: Door, _now: datetime) -> Ruling:
         return _no_tls(door)
     suite = tls.cipher.upper()
     if not suite:
-        return unasked(door, "transport")
+        return _unseen(tls, "suite")
     if tls.bits < _LEAST_SUITE_BITS or any(mark in suite for mark in _BROKEN):
         return failed(
             f"{tls.cipher} ({tls.bits} bit) was negotiated: it protects little or nothing."
@@ -141,9 +143,11 @@ def certificate_weak_key(door: Door, _now: datetime) -> Ruling:
     if isinstance(certificate, Ruling):
         return certificate
     kind = certificate.key.split(" ")[0].upper()
+    if kind not in _KEYS:
+        return inconclusive("The kind of key is not known to us.")
     if kind in ("RSA", "DSA") and certificate.key_bits < _LEAST_RSA_BITS:
         return failed(f"The key is {kind} with only {certificate.key_bits} bit.")
-    if kind in ("EC", "ECDSA") and certificate.key_bits < _LEAST_CURVE_BITS:
+    if kind == "EC" and certificate.key_bits < _LEAST_CURVE_BITS:
         return failed(f"The key is on a curve of only {certificate.key_bits} bit.")
     signature = certificate.signature.lower().replace("-", "")
     # Nobody relies on the signature that a certificate makes over itself.
@@ -217,9 +221,16 @@ def _certificate(door: Door) -> CertificateFacts | Ruling:
     tls: TlsFacts | None = door.tls
     if tls is None:
         return _no_tls(door)
-    if tls.certificate is None:
-        return inconclusive("The server showed no certificate that could be read.")
-    return tls.certificate
+    return tls.certificate or _unseen(tls, "certificate")
+
+
+def _unseen(tls: TlsFacts, what: str) -> Ruling:
+    if tls.client_certificate_required:
+        return not_tested(
+            f"The handshake stopped for want of a client certificate before the {what} could be "
+            "seen: show one with --client-cert and --client-key."
+        )
+    return inconclusive(f"The {what} could not be read.")
 
 
 def _common_name(distinguished_name: str) -> str:

@@ -11,6 +11,7 @@ from doorward.dicom.values import encode_identifier
 from doorward.dicom.walk import Syntax, find_top_level
 from doorward.errors import LimitExceeded, PeerProtocolError
 from doorward.net.operations import FindEnd
+from doorward.wire.pdu import Fragment
 from doorward.wire.uids import STUDY_ROOT_FIND
 
 _LEVEL = 0x0008_0052
@@ -35,7 +36,7 @@ class _Lengths:
         self.found: dict[str, int] | None = None
         self.is_malformed = False
 
-    def take(self, status: int, identifier: bytes) -> None:
+    def take(self, status: int, identifier: Fragment) -> None:
         """Read tags and lengths of one match; the values are not touched."""
         if self.found is not None or self.is_malformed:
             return

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from doorward.audit.approach import Answer, Approach
 from doorward.audit.count import MatchCounter, image_count, study_count
-from doorward.audit.facts import Count, ExposureFacts, Outcome, QueryEnd, QueryFacts
+from doorward.audit.facts import UNKNOWN_COUNT, Count, ExposureFacts, Outcome, QueryEnd, QueryFacts
 from doorward.dicom.values import encode_identifier
 from doorward.dicom.walk import Syntax
 from doorward.errors import AssociationAborted, DoorwardError, ReplyTimeout
@@ -52,7 +52,7 @@ async def ask(approach: Approach) -> Answer:
 def _patients(query: QueryFacts | None, studies: Count) -> Count:
     count = study_count(query)
     if count.value is not None and studies.value and count.value == 0:
-        return replace(count, value=None, method="the archive lists studies but no patients")
+        return replace(UNKNOWN_COUNT, method="the archive lists studies but no patients")
     return count
 
 
@@ -76,7 +76,9 @@ async def _echoes(requestor: Requestor) -> bool:
 
 
 async def _count(requestor: Requestor, level: str, *, is_talking: bool) -> QueryFacts:
-    model = STUDY_ROOT_FIND if level == "STUDY" else PATIENT_ROOT_FIND
+    model = PATIENT_ROOT_FIND
+    if level == "STUDY" and requestor.context_for(STUDY_ROOT_FIND) is not None:
+        model = STUDY_ROOT_FIND  # where it is missing, many archives answer the same at the patient root
     keys = _STUDY_KEYS if level == "STUDY" else _PATIENT_KEYS
     facts = QueryFacts(
         level=level, information_model=model, end=QueryEnd.NO_CONTEXT, final_status=None, matches=0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from doorward.audit.approach import Answer, Approach
 from doorward.audit.facts import Outcome, TlsFacts, TransportFacts
-from doorward.errors import ConnectFailed, PeerProtocolError, TlsFailed
+from doorward.errors import PeerProtocolError, TlsFailed, TransportError
 from doorward.net.certificate import CertificateFacts, read_certificate
 from doorward.net.tls import TlsSession, probe_context, verifying_probe_context
 
@@ -83,7 +83,10 @@ async def _demands_certificate(approach: Approach) -> bool | None:
     try:
         await approach.handshake(probe_context(), linger_s=approach.limits.tls_linger_s)
     except TlsFailed as failure:
-        return True if failure.kind in ("certificate_required", "closed") else None
+        # only the alert says so: whoever merely hangs up may have any reason (a relay without its backend)
+        return True if failure.kind == "certificate_required" else None
+    except TransportError:
+        return None
     return False
 
 
@@ -96,7 +99,7 @@ async def _versions(approach: Approach) -> dict[str, bool | None]:
             seen[key] = True
         except TlsFailed as failure:
             seen[key] = True if failure.kind == "certificate_required" else _refused(failure)
-        except ConnectFailed:
+        except TransportError:  # one question without an answer does not lose the others
             seen[key] = None
     return seen
 
@@ -111,7 +114,7 @@ async def _is_trusted(approach: Approach, authorities: Path | None) -> bool | No
         await approach.handshake(verifying_probe_context(authorities))
     except TlsFailed as failure:
         return False if failure.kind == "certificate_refused" else None
-    except ConnectFailed:
+    except TransportError:
         return None
     return True
 
