@@ -50,4 +50,6 @@ def _has_failed(system: JudgedSystem, fail_on: Severity) -> bool:
 
 
 def _is_incomplete(system: JudgedSystem) -> bool:
-    return not is_tested(system) or any(f.verdict in _INCONCLUSIVE for f in system.findings)
+    return not is_tested(system) or any(
+        f.verdict in _INCONCLUSIVE and f.severity > Severity.INFO for f in system.findings
+    )

@@ -113,7 +113,7 @@ def _finding(check: Check, ruling: Ruling, system: SystemFacts, door: Door | Non
         check=check.id,
         verdict=ruling.verdict,
         severity=Severity(severity),
-        title=check.title,
+        title=check.problem if ruling.verdict is Verdict.FAIL else check.title,
         evidence=ruling.evidence,
         remediation=_remedy(check, door) if needs_action else "",
         references=check.references,

@@ -206,25 +206,17 @@ class _Visit:
                 "transport", approach, transport.asker(speaks_plain, self._settings.tls_ca_file)
             )
         )
+        secured = approach
         if _speaks_tls(found):
             secured = approach.over(self._tls())
-            over_tls = await self._ask_association(secured)
-            if speaks_plain is None and over_tls is not None and _is_dicom(over_tls):
-                await self._ask_association(approach, is_admission=False)
-            if secured.admitted is not None and approach.admitted is None:
-                approach = secured
-        elif plain is None:  # registered for TLS, and it speaks none: an archive in plain may stand there
+            await self._ask_association(secured)
+        if plain is None:  # a port that is registered for TLS: does it take plain DICOM too?
             await self._ask_association(approach)
-        await self._ask_behind(approach)
+        await self._ask_behind(approach if approach.admitted is not None else secured)
 
-    async def _ask_association(
-        self, approach: Approach, *, is_admission: bool = True
-    ) -> AssociationFacts | None:
-        """Try the control pairs; ``is_admission`` False looks without walking in."""
-        before = approach.admitted
+    async def _ask_association(self, approach: Approach) -> AssociationFacts | None:
+        """Try the control pairs; the pair that was let in is remembered in the approach."""
         made = self._add(await attempt("association", approach, association.ask))
-        if not is_admission:
-            approach.admitted = before or approach.admitted
         return made.facts if isinstance(made.facts, AssociationFacts) else None
 
     async def _ask_behind(self, approach: Approach) -> None:

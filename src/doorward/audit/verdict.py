@@ -66,6 +66,7 @@ class Check:
 
     id: str  # area_subject_condition; never renamed
     title: str  # states the secure condition
+    problem: str  # states what is wrong where it failed
     severity: Severity  # of a fail; a finding may be lower, never higher
     area: str  # one of AREAS
     probe: (
@@ -89,7 +90,8 @@ class Check:
 class Finding:
     """The verdict of one check on one system, or on one of its ports.
 
-    ``title`` is the check's title and states the secure condition; ``evidence`` says in plain words what was seen.
+    ``title`` states the check's secure condition, or the problem where it failed (accepted or not); ``evidence`` says in plain
+    words what was seen.
     ``remediation`` is for the product at hand and "" where there is nothing to do. ``verify`` is a command to run.
     """
 

@@ -41,6 +41,7 @@ class _Texts:
 
     id: str
     title: str
+    problem: str
     severity: str
     area: str
     probe: str
@@ -65,6 +66,7 @@ def _load() -> Iterator[Check]:
             yield Check(
                 id=row.id,
                 title=row.title,
+                problem=row.problem,
                 severity=Severity.from_label(row.severity),
                 area=row.area,
                 probe=row.probe,

@@ -64,7 +64,7 @@ class FindingModel(_Part):
     check: Line
     verdict: VerdictLabel
     severity: SeverityLabel
-    title: Line = Field(description="the secure condition")
+    title: Line = Field(description="the secure condition; what is wrong, where the check failed")
     evidence: Line = Field(description="what was seen; holds no patient data")
     remediation: Lines = Field(description="what to change; one line for each product in question")
     references: tuple[ReferenceModel, ...]
