@@ -8,6 +8,7 @@ TESTS = ROOT / "tests"
 #: Tests of the whole: of the tree, of what is promised, with real peers, of speed, in a browser.
 WITHOUT_MIRROR = {"interop", "perf", "browser", "fuzz", "promises"}
 OF_THE_TREE = {
+    "test_demo.py",
     "test_floors.py",
     "test_mirror.py",
     "test_size.py",

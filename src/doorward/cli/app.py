@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import doorward
-from doorward.cli import audit, checks, explain, scope
+from doorward.cli import audit, checks, explain, practice, scope
 
 app = typer.Typer(
     name="doorward",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("audit")(audit.audit)
 app.command("checks")(checks.checks)
 app.command("explain")(explain.explain)
+app.command("practice")(practice.practice)
 app.add_typer(scope.app, name="scope")
 
 

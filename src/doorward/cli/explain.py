@@ -48,6 +48,7 @@ def _find(wanted: str) -> "Check":
 
 def _lines(check: "Check") -> Iterator[str]:
     yield check.title
+    yield f"When it fails: {check.problem}."
     yield f"{check.id}, {check.severity.label}, from clearance level {check.clearance_level}"
     yield from _section("What is looked at", check.description)
     yield from _section("Why it matters", check.risk)

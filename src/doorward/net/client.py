@@ -24,7 +24,7 @@ from doorward.errors import (
     TlsFailed,
 )
 from doorward.limits import DEFAULT_LIMITS, Limits
-from doorward.net.connection import Connection
+from doorward.net.connection import Connection, ForgetfulConnection
 from doorward.net.dial import Gate, dial
 from doorward.net.operations import Find, FindEnd, FindResult, OnMatch, Operation, Single
 from doorward.wire.association import Role
@@ -55,6 +55,7 @@ from doorward.wire.pdu import (
     UserInformation,
 )
 from doorward.wire.status import StatusClass, classify, describe
+from doorward.wire.table import State
 from doorward.wire.uids import VERIFICATION
 
 #: Our own root below 2.25 (PS3.5 B.2), and what we call ourselves (PS3.7 D.3.3.2): nobody else's identity is borrowed.
@@ -98,19 +99,22 @@ async def associate(
     gate: Gate,
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
+    forgetful: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> AsyncIterator["Requestor"]:
     """Open an association and end it in order when the context is left.
 
+    ``forgetful``: nothing that the peer sends stays in memory, and operations see views that hold for the call only.
     Raises what ``dial`` raises; AssociationRejected; AssociationAborted; ReplyTimeout after ``limits.associate_s``.
     """
     request = associate_request(proposal, limits)
     requestor = Requestor(request, limits)
+    kind = ForgetfulConnection if forgetful else Connection
     await dial(
         address,
         port,
         gate=gate,
-        protocol=lambda: Connection(requestor, role=Role.REQUESTOR, limits=limits),
+        protocol=lambda: kind(requestor, role=Role.REQUESTOR, limits=limits),
         tls=tls,
         server_name=server_name,
         limits=limits,
@@ -135,6 +139,7 @@ class Requestor:
         self._operation: Operation | None = None
         self._is_released = False
         self._message_id = 0
+        self._is_answer = False  # the last command, and the data set that follows it
         self.accept: AssociateAccept | None = None
 
     # --- the connection calls these ------------------------------------------------------------------------------
@@ -145,17 +150,28 @@ class Requestor:
         connection.association.request(self._request)
 
     def take(self, event: Event) -> None:
-        """Sort one event: the two frequent kinds first."""
-        kind = type(event)
-        if kind is DataFragment:
-            assert isinstance(event, DataFragment)
-            if self._operation is not None:
-                self._operation.fragment(event.fragment, event.is_last)
-                if event.is_last and self._operation.is_done:
+        """Sort one event; an answer of ours that the association, over by now, cannot take any more is dropped."""
+        try:
+            self._take(event)
+        except LocalProtocolError:
+            pass  # the peer ended it within the same read: the event that says so is still to come
+
+    def _take(self, event: Event) -> None:
+        """The two frequent kinds first."""
+        operation = self._operation
+        if isinstance(event, DataFragment):
+            if operation is not None and self._is_answer:
+                operation.fragment(event.fragment, event.is_last)
+                if event.is_last and operation.is_done:
                     self._progress.set()
-        elif kind is CommandReceived:
-            assert isinstance(event, CommandReceived)
-            self._take_command(event)
+        elif isinstance(event, CommandReceived):
+            command, asked = event.command, self._message_id
+            # A response to a message that was never sent answers nothing (PS3.7 section 9.3); requests have no such field.
+            self._is_answer = getattr(command, "message_id_being_responded_to", asked) == asked
+            if operation is not None and self._is_answer:
+                operation.command(event.context_id, event.command)
+                if operation.is_done and not event.command.has_data_set:
+                    self._progress.set()
         else:
             self._take_rare(event)
 
@@ -165,13 +181,6 @@ class Requestor:
             self._fail(AssociationAborted("the peer closed the connection", by_peer=True))
         self._settled.set()
         self._progress.set()
-
-    def _take_command(self, event: CommandReceived) -> None:
-        if self._operation is None:
-            return
-        self._operation.command(event.context_id, event.command)
-        if self._operation.is_done and not event.command.has_data_set:
-            self._progress.set()
 
     def _take_rare(self, event: Event) -> None:
         match event:
@@ -192,7 +201,10 @@ class Requestor:
             case Closed():
                 self._fail(self._lost())
             case ReleaseRequested():
-                self.connection.association.confirm_release()
+                association = self.connection.association
+                association.confirm_release()
+                if association.state is State.COLLISION_REQUESTOR_PEER:
+                    return  # both asked at once: the answer to our own request is still to come
                 self._is_released = True
                 self._fail(AssociationAborted("the peer released the association", by_peer=True))
             case Released():
@@ -247,7 +259,8 @@ class Requestor:
             self._failure = ReplyTimeout(
                 f"no answer to the association request within {self._limits.associate_s:g} s"
             )
-        if self._failure is not None:
+        # What follows an accept in the same read shows at the first operation, as it does when it comes later.
+        if self._failure is not None and self.accept is None:
             raise self._failure
 
     async def echo(self) -> int:
@@ -321,7 +334,11 @@ class Requestor:
         """
         self.begin(operation)
         association = self.connection.association
-        association.send_message(context.id, make(self.next_message_id()), data)
+        try:
+            association.send_message(context.id, make(self.next_message_id()), data)
+        except LocalProtocolError:
+            self.give_up(operation)
+            raise
         self.connection.flush()
         await self.finish(operation, until=until)
 
@@ -334,6 +351,18 @@ class Requestor:
         """Raise what ended the association, if anything did."""
         if self._failure is not None:
             raise self._failure
+
+    async def writable(self) -> None:
+        """Wait until the peer has taken most of what was written; ReplyTimeout when it takes nothing for ``reply_s``."""
+        try:
+            async with asyncio.timeout(self._limits.reply_s):
+                await self.connection.writable()
+        except TimeoutError:
+            self.check()
+            raise ReplyTimeout(
+                f"the peer has taken nothing for {self._limits.reply_s:g} s"
+            ) from None
+        self.check()
 
     def give_up(self, operation: Operation) -> None:
         """Forget an operation whose request could not be sent."""
@@ -350,33 +379,32 @@ class Requestor:
 
     async def finish(self, operation: Operation, *, until: float | None = None) -> None:
         """Wait until ``operation`` is done; see ``perform`` for what is raised."""
+        now = asyncio.get_running_loop().time
+        asked_at = now()
         try:
             while not operation.is_done:
-                await self._wait(operation, until)
-                if not operation.is_done:
-                    self.check()
+                self.check()
+                if until is not None and now() >= until and isinstance(operation, Find):
+                    until = None
+                    operation.stop()
+                due = self._due(operation, asked_at)
+                if now() >= due:
+                    raise ReplyTimeout(f"no response for {self._limits.reply_s:g} s")
+                self._progress.clear()
+                try:
+                    async with asyncio.timeout_at(due if until is None else min(due, until)):
+                        await self._progress.wait()
+                except TimeoutError:
+                    pass
         finally:
             self._operation = None
 
-    async def _wait(self, operation: Operation, until: float | None) -> None:
-        """Wait for progress; raises ReplyTimeout when the peer has been silent for ``reply_s``."""
-        now = asyncio.get_running_loop().time
-        while not self._progress.is_set():
-            due = self.connection.last_read_at + self._limits.reply_s
-            if until is not None and now() >= until and isinstance(operation, Find):
-                operation.stop()
-                until, due = None, now() + self._limits.cancel_s
-            if operation.is_done:
-                return
-            if isinstance(operation, Find) and operation.is_cancelled:
-                due = min(due, operation.cancelled_at + self._limits.cancel_s)
-            if now() >= due:
-                raise ReplyTimeout(f"no response for {self._limits.reply_s:g} s")
-            try:
-                async with asyncio.timeout_at(due if until is None else min(due, until)):
-                    await self._progress.wait()
-            except TimeoutError:
-                continue
+    def _due(self, operation: Operation, asked_at: float) -> float:
+        """Return when silence is long enough: after the question or the last read, and sooner after C-CANCEL."""
+        due = max(self.connection.last_read_at, asked_at) + self._limits.reply_s
+        if isinstance(operation, Find) and operation.is_cancelled:
+            due = min(due, operation.cancelled_at + self._limits.cancel_s)
+        return due
 
     async def end(self) -> None:
         """Release when the association stands, then close; abort when the peer does not answer that."""
@@ -416,6 +444,7 @@ class Requestor:
             context_id, CCancelRequest(message_id_being_responded_to=self._message_id)
         )
         self.connection.flush()
+        self._progress.set()  # who waits has less time from now on
 
 
 def _aborted(event: Aborted) -> AssociationAborted:

@@ -17,8 +17,12 @@ from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.dial import tls_failure
 from doorward.wire.association import Association, Role
 from doorward.wire.events import Event
+from doorward.wire.pdu import Fragment
+from doorward.wire.wiped import wipe
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+#: What an idle connection holds to read into.
+_FIRST_READ_BYTES = 4_096
 
 
 class Owner(Protocol):
@@ -71,7 +75,7 @@ class Connection(asyncio.Protocol):
         self.association.connected()
         self.flush()
 
-    def data_received(self, chunk: bytes) -> None:
+    def data_received(self, chunk: Fragment) -> None:
         """Feed, hand on, answer: the whole joint."""
         association = self.association
         self.last_read_at = now = self._loop.time()
@@ -80,6 +84,8 @@ class Connection(asyncio.Protocol):
         self._acknowledge_quickly()
         self._hand_on()
         self.flush()
+        if not self._writable.is_set():
+            self.pause()  # who asks without reading our answers is not heard until it has read them
 
     def eof_received(self) -> bool:
         """The peer will send nothing more."""
@@ -108,6 +114,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer caught up."""
         self._writable.set()
+        self.resume()
 
     # --- the owner calls these -----------------------------------------------------------------------------------
 
@@ -180,9 +187,10 @@ class Connection(asyncio.Protocol):
     # --- inner ---------------------------------------------------------------------------------------------------
 
     def _hand_on(self) -> None:
-        next_event, take = self.association.next_event, self._owner.take
-        while (event := next_event()) is not None:
-            take(event)
+        take = self._owner.take
+        while events := self.association.take_events():
+            for event in events:
+                take(event)
 
     def _acknowledge_quickly(self) -> None:
         """Acknowledge now: a sender with Nagle on (stock storescu) waits 40 ms for it otherwise.
@@ -210,3 +218,32 @@ class Connection(asyncio.Protocol):
         self.association.tick(self._loop.time())
         self._hand_on()
         self.flush()
+
+
+class ForgetfulConnection(Connection, asyncio.BufferedProtocol):
+    """A connection that leaves nothing of what it read in memory: the auditor's (promise 2).
+
+    The transport reads into one buffer of ours, the association works on views of it, and the buffer is zeroed when it
+    grows and when the connection ends. CPython clears no memory that it frees, so nothing may be copied out of it.
+    """
+
+    def __init__(self, owner: Owner, *, role: Role, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(owner, role=role, limits=limits)
+        self._buffer = memoryview(bytearray(_FIRST_READ_BYTES))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport reads into; it asks before every read."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So much was read; a read that filled the buffer makes the next one larger."""
+        buffer = self._buffer
+        self.data_received(buffer[:nbytes])
+        if nbytes == len(buffer) < self.limits.read_buffer_bytes:
+            self._buffer = memoryview(bytearray(min(8 * nbytes, self.limits.read_buffer_bytes)))
+            wipe(buffer, nbytes)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hand on what is left, then forget."""
+        super().connection_lost(exc)
+        wipe(self._buffer, len(self._buffer))

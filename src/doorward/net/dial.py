@@ -101,6 +101,8 @@ def _connect_failure(
             kind="refused",
             hint="nothing listens there, or a firewall answers for it",
         )
+    if is_tls and isinstance(error, ConnectionAbortedError):  # asyncio's word for its own deadline
+        return TlsFailed("the TLS handshake was not finished in time", kind="timeout")
     if is_tls and isinstance(error, ConnectionError):
         return TlsFailed("the peer closed the connection during the TLS handshake", kind="closed")
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM):
@@ -117,12 +119,13 @@ def tls_failure(error: ssl.SSLError) -> TlsFailed:
     reason = error.reason or ""
     if isinstance(error, ssl.SSLCertVerificationError):
         return TlsFailed("the peer's certificate is not trusted", kind="certificate_refused")
-    if (
-        "CERTIFICATE_REQUIRED" in reason
-        or "HANDSHAKE_FAILURE" in reason
-        or "BAD_CERTIFICATE" in reason
-    ):
+    if "CERTIFICATE_REQUIRED" in reason or "BAD_CERTIFICATE" in reason:
         return TlsFailed("the peer asks for a certificate of ours", kind="certificate_required")
+    if "HANDSHAKE_FAILURE" in reason:
+        return TlsFailed(
+            "the peer refused the TLS handshake: no suite in common, or no certificate of ours",
+            kind="refused",
+        )
     if reason in (
         "WRONG_VERSION_NUMBER",
         "HTTP_REQUEST",
@@ -140,5 +143,5 @@ def tls_failure(error: ssl.SSLError) -> TlsFailed:
 def _prefer_prompt_delivery(transport: asyncio.BaseTransport) -> None:
     """Send small messages at once: Nagle and a peer's delayed acknowledgement cost 40 ms for each."""
     sock = transport.get_extra_info("socket")
-    if sock is not None:
+    if sock is not None and not transport.is_closing():  # it may be over before it is ours
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -13,9 +13,11 @@ from typing import Protocol
 from doorward.errors import DoorwardError
 from doorward.limits import Limits
 from doorward.wire.command import CEchoResponse, CFindResponse, Command
+from doorward.wire.pdu import Fragment
+from doorward.wire.wiped import WipedBuffer
 
 #: Takes the status and the identifier of one match; must not keep either.
-OnMatch = Callable[[int, bytes], None]
+OnMatch = Callable[[int, Fragment], None]
 
 
 _PENDING = (0xFF00, 0xFF01)  # the second: optional keys were not matched (PS3.4 Table C.4-1)
@@ -29,7 +31,7 @@ class Operation(Protocol):
     def command(self, context_id: int, command: Command) -> None:
         """A response, or a request of the peer that belongs to the operation (C-STORE during C-GET)."""
 
-    def fragment(self, fragment: bytes, is_last: bool) -> None:
+    def fragment(self, fragment: Fragment, is_last: bool) -> None:
         """A piece of the data set of the last command."""
 
 
@@ -63,11 +65,11 @@ class Single:
 
     def command(self, context_id: int, command: Command) -> None:
         """Take the response; anything else is not for us."""
-        if isinstance(command, self._response):
+        if isinstance(command, self._response) and not self.is_done:
             self.status = command.status
             self.is_done = True
 
-    def fragment(self, fragment: bytes, is_last: bool) -> None:
+    def fragment(self, fragment: Fragment, is_last: bool) -> None:
         """A data set where none belongs is dropped."""
 
 
@@ -82,7 +84,7 @@ class Find:
         self._limits = limits
         self._cancel = cancel
         self._status = 0
-        self._parts: list[bytes] = []
+        self._parts = WipedBuffer()
         self._held = 0
         self.matches = 0
         self.final_status: int | None = None
@@ -92,7 +94,7 @@ class Find:
 
     def command(self, context_id: int, command: Command) -> None:
         """A response: pending counts, anything else ends."""
-        if type(command) is not CFindResponse:
+        if type(command) is not CFindResponse or self.is_done:
             return
         status = command.status
         if status in _PENDING:
@@ -101,11 +103,13 @@ class Find:
                 self.matches += 1
                 if not command.has_data_set:
                     self._on_match(status, b"")
+                    if self.matches >= self._most:
+                        self.stop()
         else:
             self.final_status = status
             self.is_done = True
 
-    def fragment(self, fragment: bytes, is_last: bool) -> None:
+    def fragment(self, fragment: Fragment, is_last: bool) -> None:
         """A piece of an identifier; one that is too long is dropped, the match still counts."""
         if self.is_done or self.is_cancelled:
             return
@@ -116,15 +120,15 @@ class Find:
         if is_last and self.matches >= self._most:
             self.stop()
 
-    def _collect(self, fragment: bytes, is_last: bool) -> None:
+    def _collect(self, fragment: Fragment, is_last: bool) -> None:
         self._held += len(fragment) + 1  # one more, so that empty fragments count too
         if self._held <= self._limits.identifier_bytes:
             self._parts.append(fragment)
         if is_last:
-            whole = b"".join(self._parts) if self._held <= self._limits.identifier_bytes else b""
-            self._parts.clear()
+            is_whole = self._held <= self._limits.identifier_bytes
             self._held = 0
-            self._on_match(self._status, whole)
+            self._on_match(self._status, self._parts.view() if is_whole else b"")
+            self._parts.clear()
 
     def stop(self) -> None:
         """Send C-CANCEL once; what still comes is let pass."""

@@ -105,9 +105,9 @@ class Server:
             or self._per_address[address] > self.limits.associations_per_peer
         )
 
-    def run(self, session: "Session", work: Coroutine[Any, Any, None]) -> None:
+    def run(self, session: "Session", work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run what must wait for the peer; a fault in it ends its association and nothing else."""
-        self._tasks.create_task(self._guarded(session, work))
+        return self._tasks.create_task(self._guarded(session, work))
 
     async def _guarded(self, session: "Session", work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -128,7 +128,7 @@ class Server:
             for session in list(self._sessions):
                 if session.idle_since() + self.limits.idle_s < loop.time():
                     session.abort()
-                    session.connection.close()
+                    session.connection.kill()  # close() would wait for a peer that does not read
 
 
 @asynccontextmanager
@@ -136,9 +136,14 @@ async def serve(
     application: Application, *, limits: Limits = DEFAULT_LIMITS
 ) -> AsyncIterator[Server]:
     """Run a server for as long as the context is open; call ``listen`` on it for each address."""
+    fault: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         server = Server(application, tasks, limits)
         try:
             yield server
+        except Exception as caught:
+            fault = caught  # the task group would wrap it: a taken port must stay an OSError
         finally:
             await server.close(drain_s=0.0 if server.associations == 0 else None)
+    if fault is not None:
+        raise fault

@@ -77,6 +77,7 @@ class Session:
         self._in_order = False
         self.sub_operations: SubOperations | None = None
         self.is_busy = False  # a find, get or move is running as a task
+        self._work: asyncio.Task[None] | None = None
         self.id = 0
 
     # --- the connection calls these ------------------------------------------------------------------------------
@@ -113,11 +114,16 @@ class Session:
     def closed(self) -> None:
         """Count out, and tell whoever waits."""
         self._server.leave(self, self.peer.address)
-        if self._incoming is not None:
-            self._incoming.abandon()
         if self.sub_operations is not None:
             self.sub_operations.abandon()
-        self._application.ended(self.peer, in_order=self._in_order)
+        if self._work is not None:
+            self._work.cancel()  # nobody is left to answer
+        try:
+            if self._incoming is not None:
+                self._incoming.abandon()
+            self._application.ended(self.peer, in_order=self._in_order)
+        except Exception as fault:  # noqa: BLE001 - as in take
+            report_fault(self, fault)
 
     def _take(self, event: Event) -> None:
         match event:
@@ -184,7 +190,7 @@ class Session:
     def _take_command(self, context_id: int, command: Command) -> None:
         self._ignored = False
         match command:
-            case CStoreRequest():
+            case CStoreRequest() if command.has_data_set:
                 context = self.connection.association.contexts[context_id]
                 taker = self._application.store(self.peer, context, command)
                 self._incoming = IncomingStore(context, command, taker)
@@ -209,7 +215,8 @@ class Session:
                 if self.sub_operations is not None:
                     self.sub_operations.cancel()
             case _:
-                # DIMSE-N comes with storage commitment; until then it is no operation of ours
+                # DIMSE-N comes with storage commitment; until then it is no operation of ours. Neither is C-STORE without
+                # a data set (PS3.7 Table 9.3-1).
                 self.abort()
 
     def _take_fragment(self, event: DataFragment) -> None:
@@ -218,6 +225,8 @@ class Session:
             if event.is_last:
                 incoming, self._incoming = self._incoming, None
                 self._send(incoming.context.id, incoming.response(incoming.end()))
+                if self._is_ending:
+                    self.abort()
         elif self._request is not None:
             self._identifier += event.fragment
             if len(self._identifier) > self._server.limits.identifier_bytes:
@@ -258,7 +267,7 @@ class Session:
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self.is_busy = True
-        self._server.run(self, self._busy(work))
+        self._work = self._server.run(self, self._busy(work))
 
     async def _busy(self, work: Coroutine[Any, Any, None]) -> None:
         try:

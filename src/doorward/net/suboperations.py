@@ -149,7 +149,8 @@ class SubOperations:
             affected_sop_instance_uid=instance.sop_instance_uid,
         )
         self._session.send_now(context.id, request, instance.data_set)
-        await connection.writable()
+        async with asyncio.timeout(connection.limits.reply_s):
+            await connection.writable()
         async with asyncio.timeout(connection.limits.reply_s):
             return await self._response
 
@@ -164,7 +165,12 @@ class SubOperations:
             return
         try:
             async with associate(
-                plan.address, plan.port, proposal, gate=plan.gate, tls=plan.tls
+                plan.address,
+                plan.port,
+                proposal,
+                gate=plan.gate,
+                tls=plan.tls,
+                limits=self._session.connection.limits,
             ) as destination:
                 await self._store_all(destination, plan)
         except DoorwardError:

@@ -16,7 +16,10 @@ from pathlib import Path
 from doorward.errors import ConfigError, TlsFailed
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.dial import Gate, dial, tls_failure
+from doorward.wire.wiped import wipe
 
+#: Read at a time of what nobody asked for.
+_DROPPED_BYTES = 4_096
 #: What the rest of the project calls a context, so that no floor above needs ``ssl``.
 TlsContext = ssl.SSLContext
 #: The versions a probe can offer alone, oldest first. SSLv3 and below: not in OpenSSL 3, see docs/not-supported.md.
@@ -27,6 +30,8 @@ TLS_VERSIONS = {
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
 }
 
+#: SSL_OP_CLEANSE_PLAINTEXT of OpenSSL 3: what was decrypted is zeroed once it is read. Python has no name for it.
+_CLEANSE_PLAINTEXT = 0x2
 #: RFC 9325 section 4.2 (BCP 195), as PS3.15 B.12 asks; the TLS 1.3 suites of OpenSSL are added by themselves.
 _SUITES = "ECDHE+AESGCM:DHE+AESGCM:ECDHE+CHACHA20"
 
@@ -48,7 +53,8 @@ def server_context(
 
     Raises ConfigError when a file cannot be read or key and certificate do not belong together.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = _AlertingContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = _AlertingObject
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SUITES)
     _load_chain(context, certificate, key)
@@ -69,6 +75,7 @@ def client_context(
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = check_name
+    context.options |= _CLEANSE_PLAINTEXT
     if authorities is not None:
         _load_authorities(context, authorities)
     if certificate is not None:
@@ -94,7 +101,8 @@ def probe_context(
         context.minimum_version = TLS_VERSIONS[only or "TLSv1"]
         context.maximum_version = TLS_VERSIONS[only or "TLSv1.3"]
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)
+    context.sslobject_class = _WatchedObject
+    context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4) | _CLEANSE_PLAINTEXT
     if certificate is not None:
         _load_chain(context, certificate, key or certificate)
     return context
@@ -105,17 +113,91 @@ def verifying_probe_context(authorities: Path | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.set_ciphers("ALL:@SECLEVEL=0")
+    context.options |= _CLEANSE_PLAINTEXT
     if authorities is not None:
         _load_authorities(context, authorities)
     return context
 
 
-class _Handshake(asyncio.Protocol):
+class _AlertingContext(ssl.SSLContext):
+    """A server's context whose refusals reach the client as an alert (RFC 8446 section 6.2).
+
+    asyncio drops the connection when a handshake fails, and with it the alert that OpenSSL has just written; the client
+    would see a lost connection and could not tell that its certificate is missing.
+    """
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Return the object of one connection; it knows where its alerts wait."""
+        made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        assert isinstance(made, _AlertingObject)
+        made.outgoing = outgoing
+        return made
+
+
+class _AlertingObject(ssl.SSLObject):
+    """The server's side of one handshake.
+
+    A failure with an alert is first shown to asyncio as "more bytes are needed", which makes it send what is waiting, and
+    raised when the client reacts or the time for a handshake is up.
+    """
+
+    outgoing: ssl.MemoryBIO
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake; raises as ``ssl.SSLObject`` does."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as failure:
+            if not self.outgoing.pending:
+                raise
+            self._failure = failure
+            raise ssl.SSLWantReadError("the alert leaves first") from failure
+
+
+class _WatchedObject(ssl.SSLObject):
+    """Our side of a probe's handshake, which knows how far it came.
+
+    Up to TLS 1.2 one alert, handshake_failure, says both "no suite in common" and "your certificate is missing". The second
+    comes only after a suite was agreed on, and is given the name that TLS 1.3 has for it (RFC 8446 section 6.2).
+    """
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake; raises as ``ssl.SSLObject`` does."""
+        try:
+            super().do_handshake()
+        except ssl.SSLError as failure:
+            if "HANDSHAKE_FAILURE" in (failure.reason or "") and self.cipher() is not None:
+                failure.reason = "CERTIFICATE_REQUIRED"
+            raise
+
+
+class _Handshake(asyncio.BufferedProtocol):
     """Nothing but the handshake: what the peer sends after it is dropped unread."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
         self.loss: TlsFailed | None = None
+        self._buffer = memoryview(bytearray(_DROPPED_BYTES))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """One place for all that is dropped."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Drop it at once (promise 2)."""
+        wipe(self._buffer, nbytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Keep the reason: TLS 1.3 refuses a missing client certificate only after the handshake."""
@@ -156,6 +238,8 @@ async def handshake(
             pass
         if protocol.loss is not None:
             raise protocol.loss
+        if protocol.gone.is_set():
+            raise TlsFailed("the peer hung up after the TLS handshake", kind="closed")
         return session
     finally:
         transport.abort()

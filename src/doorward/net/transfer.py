@@ -21,6 +21,7 @@ from doorward.wire.command import (
     CStoreResponse,
 )
 from doorward.wire.negotiation import AcceptedContext
+from doorward.wire.pdu import Fragment
 
 #: Bytes queued before the sender lets the transport drain.
 _PIECE = 262_144
@@ -112,8 +113,7 @@ async def send_request(
             if held is not None:
                 connection.association.send_fragment(context.id, held, is_last=False)
                 connection.flush()
-                await connection.writable()
-                requestor.check()
+                await requestor.writable()
             held = piece
         connection.association.send_fragment(context.id, held or b"", is_last=True)
         connection.flush()
@@ -141,14 +141,17 @@ async def get(
     if context is None:
         raise LocalProtocolError(f"the peer did not accept a context for {abstract_syntax}")
     operation = _Get(requestor, on_store)
-    await requestor.perform(
-        context,
-        lambda message_id: CGetRequest(
-            message_id=message_id, affected_sop_class_uid=abstract_syntax
-        ),
-        operation,
-        data=identifier,
-    )
+    try:
+        await requestor.perform(
+            context,
+            lambda message_id: CGetRequest(
+                message_id=message_id, affected_sop_class_uid=abstract_syntax
+            ),
+            operation,
+            data=identifier,
+        )
+    finally:
+        operation.abandon()
     return operation.result()
 
 
@@ -182,11 +185,11 @@ class _Store:
 
     def command(self, context_id: int, command: Command) -> None:
         """Take the response."""
-        if isinstance(command, CStoreResponse):
+        if isinstance(command, CStoreResponse) and not self.is_done:
             self.status = command.status
             self.is_done = True
 
-    def fragment(self, fragment: bytes, is_last: bool) -> None:
+    def fragment(self, fragment: Fragment, is_last: bool) -> None:
         """C-STORE-RSP has no data set; one that comes is dropped."""
 
 
@@ -200,11 +203,11 @@ class _Retrieve:
 
     def command(self, context_id: int, command: Command) -> None:
         """Take a response; pending ones report progress."""
-        if isinstance(command, self._response):
+        if isinstance(command, self._response) and not self.is_done:
             self._last = command
             self.is_done = command.status not in (0xFF00, 0xFF01)
 
-    def fragment(self, fragment: bytes, is_last: bool) -> None:
+    def fragment(self, fragment: Fragment, is_last: bool) -> None:
         """The list of failed instances (0008,0058) is dropped: nobody asked for it yet."""
 
     def result(self) -> RetrieveResult:
@@ -235,7 +238,7 @@ class _Get(_Retrieve):
         else:
             super().command(context_id, command)
 
-    def fragment(self, fragment: bytes, is_last: bool) -> None:
+    def fragment(self, fragment: Fragment, is_last: bool) -> None:
         """A piece of an instance; the response leaves with the next flush of the connection."""
         incoming = self._incoming
         if incoming is None:
@@ -246,6 +249,12 @@ class _Get(_Retrieve):
             self._requestor.connection.association.send_message(
                 incoming.context.id, incoming.response(incoming.end())
             )
+
+    def abandon(self) -> None:
+        """Nothing more will come; tells whoever was in the middle of an instance."""
+        if self._incoming is not None:
+            self._incoming.abandon()
+            self._incoming = None
 
 
 class IncomingStore:
@@ -259,10 +268,10 @@ class IncomingStore:
         self._receiver = None if isinstance(taker, int) else taker
         self._refusal = taker if isinstance(taker, int) else 0
 
-    def fragment(self, fragment: bytes) -> None:
+    def fragment(self, fragment: Fragment) -> None:
         """Pass a piece on; a refused instance is read to its end and dropped (PS3.7 9.3.1.2 has no other way)."""
         if self._receiver is not None:
-            self._receiver.fragment(fragment)
+            self._receiver.fragment(bytes(fragment))  # copies only what was borrowed
 
     def end(self) -> int:
         """Return the status to answer with."""

@@ -27,9 +27,11 @@ from doorward.errors import (
     TlsFailed,
 )
 from doorward.net.client import Requestor, describe_rejection
+from doorward.wire.pdu import PduType
 from doorward.wire.uids import VERIFICATION
 
 _DICOM = (Reply.ACCEPTED, Reply.REJECTED, Reply.ABORTED)
+_PDU_TYPES = frozenset(PduType)
 #: What other protocols begin with (first bytes of the answer to an A-ASSOCIATE-RQ).
 _PREFIXES = (
     (b"HTTP/", "http"),
@@ -42,6 +44,11 @@ _PREFIXES = (
     (b"RFB ", "vnc"),
     (b"\x0bMSH", "hl7"),
     (b"-ERR", "redis"),
+    (
+        b"\x03\x00\x00\x0b\x06\xd0",
+        "rdp",
+    ),  # TPKT and X.224 Connection Confirm: begins like A-ASSOCIATE-RJ
+    (b"\x03\x00\x00\x13\x0e\xd0", "rdp"),
 )
 
 
@@ -81,14 +88,17 @@ def _outcome(facts: AssociationFacts) -> tuple[Outcome, str]:
         return Outcome.ANSWERED, "the port is closed"
     if facts.port_state is not PortState.OPEN:
         return Outcome.INCONCLUSIVE, facts.replies[0].detail
-    lasting = [
-        r
-        for r in facts.replies
-        if r.reply in (*_DICOM, Reply.NOT_DICOM) and not (r.rejection and r.rejection.is_transient)
-    ]
-    if lasting:
+    if any(_is_answer(reply) for reply in facts.replies):
         return Outcome.ANSWERED, ""
     return Outcome.INCONCLUSIVE, facts.replies[0].detail
+
+
+def _is_answer(reply: AssociationReply) -> bool:
+    """Tell whether a reply settles anything: congestion does not, nor do PDUs that break the Standard's rules."""
+    if reply.reply is Reply.NOT_DICOM:
+        return bool(reply.looks_like)
+    is_transient = reply.rejection is not None and reply.rejection.is_transient
+    return reply.reply in _DICOM and not is_transient
 
 
 async def _try(
@@ -160,8 +170,11 @@ def _read_abort(error: AssociationAborted) -> tuple[Reply, str]:
         for prefix, protocol in _PREFIXES:
             if error.prefix.startswith(prefix):
                 return Reply.NOT_DICOM, protocol
-        return Reply.NOT_DICOM, "unknown"
-    if error.source is None:
+        if error.prefix[0] not in _PDU_TYPES:
+            return Reply.NOT_DICOM, "unknown"
+    elif error.source is None:
         return Reply.CLOSED, ""
-    # by_peer False without a prefix: PDUs that were almost DICOM; the peer did speak it
-    return (Reply.ABORTED, "") if error.by_peer else (Reply.NOT_DICOM, "unknown")
+    elif error.by_peer:
+        return Reply.ABORTED, ""
+    # Almost DICOM: a broken archive, or noise that begins like one. Nothing is known, so nothing is named.
+    return Reply.NOT_DICOM, ""

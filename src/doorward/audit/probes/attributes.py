@@ -15,6 +15,7 @@ from doorward.wire.pdu import Fragment
 from doorward.wire.uids import STUDY_ROOT_FIND
 
 _LEVEL = 0x0008_0052
+_STUDY_INSTANCE_UID = 0x0020_000D
 #: What the 2019 study lists as exposed: name, birth date, physician, examination, institution; and their neighbours.
 _WANTED = (
     (0x0008_0020, "DA"),  # Study Date
@@ -27,6 +28,7 @@ _WANTED = (
     (0x0010_0030, "DA"),  # Patient's Birth Date
     (0x0010_0040, "CS"),  # Patient's Sex
 )
+_READ = frozenset((_STUDY_INSTANCE_UID, *(tag for tag, _ in _WANTED)))
 
 
 class _Lengths:
@@ -41,12 +43,16 @@ class _Lengths:
         if self.found is not None or self.is_malformed:
             return
         try:
-            elements = find_top_level(
-                identifier, Syntax.IMPLICIT_LITTLE, frozenset(tag for tag, _ in _WANTED)
-            )
+            elements = find_top_level(identifier, Syntax.IMPLICIT_LITTLE, _READ)
         except (PeerProtocolError, LimitExceeded):
             self.is_malformed = True
             return
+        if _STUDY_INSTANCE_UID not in elements:
+            self.is_malformed = (
+                True  # a match without its unique key is no match (PS3.4 section C.2.2.1.1)
+            )
+            return
+        del elements[_STUDY_INSTANCE_UID]
         self.found = {
             keyword_of(tag): element.length
             for tag, element in elements.items()
@@ -56,11 +62,15 @@ class _Lengths:
 
 async def ask(approach: Approach) -> Answer:
     """Look at one match."""
-    keys = ((_LEVEL, "CS", "STUDY"), (0x0020_000D, "UI", ""), *((t, vr, "") for t, vr in _WANTED))
+    keys = (
+        (_LEVEL, "CS", "STUDY"),
+        (_STUDY_INSTANCE_UID, "UI", ""),
+        *((t, vr, "") for t, vr in _WANTED),
+    )
     lengths = _Lengths()
     async with approach.admitted_association([STUDY_ROOT_FIND]) as requestor:
         if requestor.context_for(STUDY_ROOT_FIND) is None:
-            return Outcome.ANSWERED, "no query context was accepted", AttributeFacts()
+            return Outcome.INCONCLUSIVE, "no query context was accepted", None
         identifier = encode_identifier(sorted(keys), Syntax.IMPLICIT_LITTLE)
         result = await requestor.find(STUDY_ROOT_FIND, identifier, lengths.take, max_matches=1)
     if lengths.found is not None:

@@ -18,6 +18,7 @@ from doorward.dicom.walk import Syntax
 from doorward.errors import AssociationAborted, DoorwardError, ReplyTimeout
 from doorward.net.client import Requestor
 from doorward.net.operations import FindEnd, FindResult
+from doorward.wire.pdu import ContextResult
 from doorward.wire.status import StatusClass, classify
 from doorward.wire.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, VERIFICATION
 
@@ -26,6 +27,13 @@ _STUDY_KEYS = ((_LEVEL, "CS", "STUDY"), (0x0020_000D, "UI", ""), (0x0020_1208, "
 _PATIENT_KEYS = ((_LEVEL, "CS", "PATIENT"), (0x0020_1200, "IS", ""))
 #: Beside what was asked: Specific Character Set, Retrieve AE Title, Storage Media File-Set (PS3.4 C.4.1.1.3.2).
 _USUAL_ADDITIONS = 3
+
+#: Presentation context results that are about the service or its user, not about encodings (PS3.8 Table 9-18).
+_REFUSED = (
+    ContextResult.USER_REJECTION,
+    ContextResult.NO_REASON,
+    ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED,
+)
 
 _SYNTAXES = (VERIFICATION, STUDY_ROOT_FIND, PATIENT_ROOT_FIND)
 
@@ -46,7 +54,7 @@ async def ask(approach: Approach) -> Answer:
         images=image_count(study, studies),
         patients=_patients(patient, studies),
     )
-    return (*_outcome(study), facts)
+    return (*_outcome(study, is_refused=_is_refused_context(requestor, STUDY_ROOT_FIND)), facts)
 
 
 def _patients(query: QueryFacts | None, studies: Count) -> Count:
@@ -56,12 +64,23 @@ def _patients(query: QueryFacts | None, studies: Count) -> Count:
     return count
 
 
-def _outcome(study: QueryFacts) -> tuple[Outcome, str]:
+def _is_refused_context(requestor: Requestor, abstract_syntax: str) -> bool:
+    """Tell whether the accept refuses a context in words (PS3.8 Table 9-18); leaving it out says nothing."""
+    asked = requestor.connection.association.request_pdu
+    assert asked is not None
+    assert requestor.accept is not None
+    ids = {c.id for c in asked.presentation_contexts if c.abstract_syntax == abstract_syntax}
+    return any(a.id in ids and a.result in _REFUSED for a in requestor.accept.presentation_contexts)
+
+
+def _outcome(study: QueryFacts, *, is_refused: bool) -> tuple[Outcome, str]:
     """An answer is matches, a final status, or a refusal; silence and a lost connection are none."""
     if study.matches > 0 or study.end in (QueryEnd.SUCCESS, QueryEnd.WARNING, QueryEnd.REFUSED):
         return Outcome.ANSWERED, ""
-    if study.end is QueryEnd.NO_CONTEXT:
+    if study.end is QueryEnd.NO_CONTEXT and is_refused:
         return Outcome.ANSWERED, "no query context was accepted"
+    if study.end is QueryEnd.NO_CONTEXT:
+        return Outcome.INCONCLUSIVE, "the query context was neither accepted nor refused"
     return Outcome.INCONCLUSIVE, f"the study query got no answer ({study.end.value})"
 
 
