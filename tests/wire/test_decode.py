@@ -178,10 +178,19 @@ def test_type_that_is_no_pdu_is_unrecognized(pdu_type):
 
 
 def test_values_between_two_offsets_are_cut():
-    buffer = bytearray.fromhex("040000000010 00000003 0101 aa 00000003 ff02 bb 0400")
+    buffer = bytes.fromhex("040000000010 00000003 0101 aa 00000003 ff02 bb 0400")
     values = decode_values(buffer, 6, 20)
     assert values == [(1, 1, b"\xaa"), (255, 2, b"\xbb")]
     assert all(type(fragment) is bytes for _, _, fragment in values)
+
+
+def test_fragments_of_a_borrowed_buffer_are_borrowed_too():
+    """Nothing is copied, so what is zeroed in the buffer is gone (promise 2)."""
+    buffer = bytearray.fromhex("00000003 0101 aa 00000003 ff02 bb")
+    values = decode_values(memoryview(buffer), 0, 14)
+    assert values == [(1, 1, b"\xaa"), (255, 2, b"\xbb")]
+    buffer[:] = bytes(len(buffer))
+    assert values == [(1, 1, b"\0"), (255, 2, b"\0")]
 
 
 def test_reserved_bits_of_the_control_header_are_dropped():

@@ -303,6 +303,13 @@ def test_a_uid_may_hold_letters_because_some_do():
     assert decode_command(data).affected_sop_class_uid == "1.2.840.10008.A-_"
 
 
+def test_the_failed_instances_that_orthanc_puts_into_the_command_set_are_skipped_unread():
+    foreign = element(0x0000, b"\x0c\0\0\0", group=8) + element(0x0058, b"1.2\0", group=8)
+    assert decode_command(echo_request() + foreign) == decode_command(echo_request())
+    with pytest.raises(PeerProtocolError, match="occurs twice"):
+        decode_command(echo_request() + foreign + foreign)
+
+
 # --- refused ---
 
 

@@ -15,8 +15,9 @@ PDU plus what the owner has not taken. Deliberately not done: several associatio
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import ClassVar
 
 from doorward.errors import LocalProtocolError, PeerProtocolError
 from doorward.limits import DEFAULT_LIMITS, Limits
@@ -43,6 +44,7 @@ from doorward.wire.pdu import (
     AssociateAccept,
     AssociateReject,
     AssociateRequest,
+    Fragment,
     Pdu,
     PduType,
     ReleaseReply,
@@ -69,6 +71,11 @@ _CAUSE_OF_PDU = {
 }
 _DATA_TF = PduType.DATA_TF.value
 _OUT_OF_PLACE = "a PDU out of place (PS3.8 Table 9-10)"
+#: What our A-ABORT says (PS3.8 Table 9-9): before there is an association the user sends it, later the provider.
+_ABORTS = {
+    Action.SEND_ABORT: (AbortSource.SERVICE_USER, AbortReason.NOT_SPECIFIED),
+    Action.ABORT_PROVIDER: (AbortSource.SERVICE_PROVIDER, AbortReason.UNEXPECTED_PDU),
+}
 _TAKES_DATA = (State.ESTABLISHED, State.AWAITING_RELEASE_RESPONSE)
 _SENDS_DATA = (State.ESTABLISHED, State.AWAITING_LOCAL_RELEASE_RESPONSE)
 
@@ -82,6 +89,7 @@ class Association:
         self.must_close = False
         #: What was asked for, once it is known (also after the end).
         self.request_pdu: AssociateRequest | None = None
+        self._encoded_request = b""
         self.accept_pdu: AssociateAccept | None = None
         #: The contexts that both sides agreed on: id -> (abstract syntax, transfer syntax).
         self.contexts: Mapping[int, AcceptedContext] = {}
@@ -94,36 +102,6 @@ class Association:
         self._reader = MessageReader(limits)
         self._events: deque[Event] = deque()
         self._outgoing: list[bytes] = []
-        self._actions: dict[Action, Callable[[Pdu | None], None]] = {
-            Action.REQUEST_TRANSPORT: self._request_transport,
-            Action.SEND_ASSOCIATE_RQ: self._send_associate_rq,
-            Action.CONFIRM_ACCEPT: self._confirm_accept,
-            Action.CONFIRM_REJECT: self._confirm_reject,
-            Action.AWAIT_REQUEST: self._start_artim,
-            Action.INDICATE_ASSOCIATE: self._indicate_associate,
-            Action.SEND_ASSOCIATE_AC: self._send_associate_ac,
-            Action.SEND_ASSOCIATE_RJ: self._send_associate_rj,
-            Action.SEND_DATA: _nothing,  # DT-1 and AR-7 are send_message and send_fragment
-            Action.SEND_LATE_DATA: _nothing,
-            Action.INDICATE_DATA: _nothing,  # DT-2 and AR-6 are _take_data
-            Action.INDICATE_LATE_DATA: _nothing,
-            Action.SEND_RELEASE_RQ: self._send_release_rq,
-            Action.INDICATE_RELEASE: self._indicate_release,
-            Action.CONFIRM_RELEASE: self._confirm_release,
-            Action.SEND_RELEASE_RP: self._send_release_rp,
-            Action.CLOSED_IN_ORDER: self._stop_artim,
-            Action.INDICATE_COLLISION: self._indicate_collision,
-            Action.SEND_COLLISION_RP: self._send_collision_rp,
-            Action.CONFIRM_COLLISION: self._confirm_collision,
-            Action.SEND_ABORT: self._send_abort,
-            Action.CLOSE: self._close,
-            Action.INDICATE_ABORT: self._indicate_abort,
-            Action.INDICATE_TRANSPORT_LOSS: self._indicate_transport_loss,
-            Action.STOP_TIMER: self._indicate_transport_loss,
-            Action.IGNORE: _nothing,
-            Action.REPEAT_ABORT: self._repeat_abort,
-            Action.ABORT_PROVIDER: self._abort_provider,
-        }
 
     # --- input -------------------------------------------------------------------------------------------------
 
@@ -132,19 +110,26 @@ class Association:
         is_requestor = self.role is Role.REQUESTOR
         self._local(Cause.TRANSPORT_CONFIRMED if is_requestor else Cause.TRANSPORT_INDICATED)
 
-    def receive(self, chunk: bytes) -> None:
-        """Take what the transport read; ``b""`` means that the peer closed it."""
+    def receive(self, chunk: Fragment) -> None:
+        """Take what the transport read; ``b""`` means that the peer closed it.
+
+        Of a view nothing is kept but numbers and names: fragments are views too, and hold until the next call.
+        """
         if not chunk:
+            self._framer.forget()
             self._peer(Cause.TRANSPORT_CLOSED)
             self.must_close = True
             return
         framer = self._framer
+        was_sound = framer.violation is None
         for pdu_type, start, end in framer.cut(chunk):
             if pdu_type == _DATA_TF and self.state in _TAKES_DATA:
                 self._take_data(framer.buffer, start, end)
+            elif pdu_type == _DATA_TF:
+                self._peer(Cause.DATA_TF)  # out of place, whatever it holds
             else:
                 self._take_pdu(pdu_type, framer.buffer[start:end])
-        if framer.violation is not None and self.state not in (State.IDLE, State.AWAITING_CLOSE):
+        if framer.violation is not None and was_sound:
             self._violated(framer.violation, framer.prefix)
 
     def tick(self, now: float) -> None:
@@ -164,6 +149,11 @@ class Association:
         """Return the oldest event not yet taken, or None."""
         return self._events.popleft() if self._events else None
 
+    def take_events(self) -> Sequence[Event]:
+        """Return all events not yet taken, oldest first; a busy association has thousands in one read."""
+        events, self._events = self._events, deque()
+        return events
+
     # --- output ------------------------------------------------------------------------------------------------
 
     def take_outgoing(self) -> list[bytes]:
@@ -178,15 +168,18 @@ class Association:
 
         Raises LocalProtocolError for a request that cannot be encoded.
         """
-        encode_pdu(request)  # a fault of ours must show here, not in the middle of a connection
+        # a fault of ours must show here, not in the middle of a connection
+        self._encoded_request = encode_pdu(request)
         self._local(Cause.ASSOCIATE_REQUEST, request)
 
     def accept(self, accept: AssociateAccept) -> None:
-        """Answer AssociateRequested with A-ASSOCIATE-AC."""
+        """Answer AssociateRequested with A-ASSOCIATE-AC; LocalProtocolError for one that cannot be encoded."""
+        encode_pdu(accept)  # as in ``request``: a refused verb changes nothing
         self._local(Cause.ASSOCIATE_ACCEPTED, accept)
 
     def reject(self, reject: AssociateReject) -> None:
-        """Answer AssociateRequested with A-ASSOCIATE-RJ."""
+        """Answer AssociateRequested with A-ASSOCIATE-RJ; LocalProtocolError for one that cannot be encoded."""
+        encode_pdu(reject)
         self._local(Cause.ASSOCIATE_REJECTED, reject)
 
     def send_message(
@@ -238,24 +231,15 @@ class Association:
         if cell is None:
             return
         self._run(cell, pdu)
-        if cell[0] in (
-            Action.SEND_ABORT,
-            Action.ABORT_PROVIDER,
-        ):  # a PDU that has no place in the state
-            source = (
-                AbortSource.SERVICE_PROVIDER
-                if cell[0] is Action.ABORT_PROVIDER
-                else AbortSource.SERVICE_USER
-            )
-            self._events.append(
-                Aborted(False, source, AbortReason.UNEXPECTED_PDU, violation=_OUT_OF_PLACE)
-            )
+        if cell[0] in _ABORTS:  # a PDU that has no place in the state
+            source, reason = _ABORTS[cell[0]]
+            self._events.append(Aborted(False, source, reason, violation=_OUT_OF_PLACE))
 
     def _run(self, cell: tuple[Action, State], pdu: Pdu | None) -> None:
         action, self.state = cell
-        self._actions[action](pdu)
+        self._actions[action](self, pdu)
 
-    def _take_pdu(self, pdu_type: int, body: bytes) -> None:
+    def _take_pdu(self, pdu_type: int, body: Fragment) -> None:
         try:
             pdu = decode_pdu(pdu_type, body, self._limits)
         except PeerProtocolError as violation:
@@ -263,7 +247,7 @@ class Association:
             return
         self._peer(_CAUSE_OF_PDU[pdu_type], pdu)
 
-    def _take_data(self, buffer: bytes, start: int, end: int) -> None:
+    def _take_data(self, buffer: Fragment, start: int, end: int) -> None:
         """DT-2 and AR-6: P-DATA indication, made into messages at once."""
         try:
             values = decode_values(buffer, start, end)
@@ -292,17 +276,16 @@ class Association:
         cell = TABLE.get((Cause.INVALID_PDU, self.state))
         if cell is None:
             return
-        was_over = self.state is State.AWAITING_CLOSE
-        self.state = cell[1]
-        reason = violation.abort_reason
-        source = AbortSource.SERVICE_PROVIDER
+        action, self.state = cell
+        source, reason = AbortSource.SERVICE_PROVIDER.value, violation.abort_reason
+        if action is Action.SEND_ABORT:
+            source, reason = _ABORTS[action]
         self._queue(Abort(source=source, reason=reason))
+        if action is Action.REPEAT_ABORT:
+            return  # AA-7 lets ARTIM run on: who repeats the fault must not keep the connection by it
         self._start_artim(None)
-        if not was_over:
-            kept = prefix[: self._limits.banner_bytes]
-            self._events.append(
-                Aborted(False, source, reason, violation=str(violation), prefix=kept)
-            )
+        kept = prefix[: self._limits.banner_bytes]
+        self._events.append(Aborted(False, source, reason, violation=str(violation), prefix=kept))
 
     def _may_send(self, context_id: int) -> None:
         if self.state not in _SENDS_DATA:
@@ -326,8 +309,7 @@ class Association:
         self.request_pdu = pdu
 
     def _send_associate_rq(self, _: Pdu | None) -> None:  # AE-2
-        assert self.request_pdu is not None
-        self._queue(self.request_pdu)
+        self._outgoing.append(self._encoded_request)
 
     def _confirm_accept(self, pdu: Pdu | None) -> None:  # AE-3
         assert isinstance(pdu, AssociateAccept)
@@ -400,7 +382,8 @@ class Association:
         self._events.append(Released())
 
     def _send_abort(self, _: Pdu | None) -> None:  # AA-1
-        self._queue(Abort(source=AbortSource.SERVICE_USER, reason=AbortReason.NOT_SPECIFIED))
+        source, reason = _ABORTS[Action.SEND_ABORT]
+        self._queue(Abort(source=source, reason=reason))
         self._start_artim(None)
 
     def _close(self, _: Pdu | None) -> None:  # AA-2
@@ -421,10 +404,41 @@ class Association:
         self._queue(Abort(source=AbortSource.SERVICE_PROVIDER, reason=AbortReason.UNEXPECTED_PDU))
 
     def _abort_provider(self, _: Pdu | None) -> None:  # AA-8, a PDU that has no place in this state
-        source, reason = AbortSource.SERVICE_PROVIDER, AbortReason.UNEXPECTED_PDU
+        source, reason = _ABORTS[Action.ABORT_PROVIDER]
         self._queue(Abort(source=source, reason=reason))
         self._start_artim(None)
 
+    def _nothing(self, _: Pdu | None) -> None:
+        """An action that other code has done already, or that has no effect."""
 
-def _nothing(_: Pdu | None) -> None:
-    """An action that other code has done already, or that has no effect."""
+    #: One function for each action; of the class, because an auditor makes thousands of associations.
+    _actions: ClassVar[Mapping[Action, Callable[["Association", Pdu | None], None]]] = {
+        Action.REQUEST_TRANSPORT: _request_transport,
+        Action.SEND_ASSOCIATE_RQ: _send_associate_rq,
+        Action.CONFIRM_ACCEPT: _confirm_accept,
+        Action.CONFIRM_REJECT: _confirm_reject,
+        Action.AWAIT_REQUEST: _start_artim,
+        Action.INDICATE_ASSOCIATE: _indicate_associate,
+        Action.SEND_ASSOCIATE_AC: _send_associate_ac,
+        Action.SEND_ASSOCIATE_RJ: _send_associate_rj,
+        Action.SEND_DATA: _nothing,  # DT-1 and AR-7 are send_message and send_fragment
+        Action.SEND_LATE_DATA: _nothing,
+        Action.INDICATE_DATA: _nothing,  # DT-2 and AR-6 are _take_data
+        Action.INDICATE_LATE_DATA: _nothing,
+        Action.SEND_RELEASE_RQ: _send_release_rq,
+        Action.INDICATE_RELEASE: _indicate_release,
+        Action.CONFIRM_RELEASE: _confirm_release,
+        Action.SEND_RELEASE_RP: _send_release_rp,
+        Action.CLOSED_IN_ORDER: _stop_artim,
+        Action.INDICATE_COLLISION: _indicate_collision,
+        Action.SEND_COLLISION_RP: _send_collision_rp,
+        Action.CONFIRM_COLLISION: _confirm_collision,
+        Action.SEND_ABORT: _send_abort,
+        Action.CLOSE: _close,
+        Action.INDICATE_ABORT: _indicate_abort,
+        Action.INDICATE_TRANSPORT_LOSS: _indicate_transport_loss,
+        Action.STOP_TIMER: _indicate_transport_loss,
+        Action.IGNORE: _nothing,
+        Action.REPEAT_ABORT: _repeat_abort,
+        Action.ABORT_PROVIDER: _abort_provider,
+    }

@@ -38,6 +38,7 @@ from doorward.wire.pdu import (
     DataTransfer,
     DataValue,
     ExtendedNegotiation,
+    Fragment,
     ItemType,
     Pdu,
     PduType,
@@ -116,34 +117,31 @@ def decode_pdu(pdu_type: int, body: bytes | memoryview, limits: Limits) -> Pdu:
     )
 
 
-def decode_values(buffer: bytes | bytearray, start: int, end: int) -> list[DataValue]:
+def decode_values(buffer: Fragment, start: int, end: int) -> list[DataValue]:
     """The presentation data values of a P-DATA-TF body that lies in ``buffer[start:end]``.
 
-    Fragments are copies. ``end`` is at most ``len(buffer)``; there is at least one value.
+    Fragments are copies of a ``bytes`` object and views of a view. ``end`` is at most ``len(buffer)``.
+    There is at least one value.
     Raises PeerProtocolError (PS3.8 Tables 9-22 and 9-23).
     """
     values: list[DataValue] = []
     position = start
     last = end - 6
     unpack = _VALUE_HEADER.unpack_from
-    # A view makes one copy per fragment, a slice of a bytearray two.
-    view = memoryview(buffer)
     while position <= last:
         length, context_id, control = unpack(buffer, position)
         stop = position + 4 + length
         if length < 2 or stop > end or not context_id & 1:
             break
         # PS3.8 E.2: bits 2 through 7 are "never checked by the receiver"
-        values.append((context_id, control & 3, view[position + 6 : stop].tobytes()))
+        values.append((context_id, control & 3, buffer[position + 6 : stop]))
         position = stop
     if position != end or not values:
-        # A bytearray cannot shrink while a view on it lives, and the traceback would keep ours alive.
-        view.release()
         raise _bad_value(buffer, position, end)
     return values
 
 
-def _bad_value(buffer: bytes | bytearray, position: int, end: int) -> PeerProtocolError:
+def _bad_value(buffer: Fragment, position: int, end: int) -> PeerProtocolError:
     """Why the presentation data value at ``position`` was refused."""
     room = end - position
     if room < 6:

@@ -11,7 +11,9 @@ Tolerated, because nothing becomes ambiguous by it:
   * elements out of order: each may still occur only once;
   * values of odd length, UIDs and titles padded with NUL or space: not every stack pads as PS3.5 6.2 says;
   * a missing Priority: counts as MEDIUM, which is what most peers do with any priority;
-  * elements of group 0000 that a message does not define: skipped unread.
+  * elements of group 0000 that a message does not define: skipped unread;
+  * (0008,0000) and (0008,0058), skipped unread: Orthanc 1.10 puts the list of failed instances of a C-GET here, and not into
+    the data set, its place (PS3.4 section C.4.3).
 Characters beyond printable ASCII become "?" in titles and comments, so that no control character ever reaches a terminal;
 in a UID they are refused.
 """
@@ -54,6 +56,7 @@ from doorward.wire.command import (
     Response,
     Value,
 )
+from doorward.wire.pdu import Fragment
 
 __all__ = [
     "DATA_SET_PRESENT",
@@ -88,6 +91,7 @@ __all__ = [
     "Response",
     "decode_command",
     "encode_command",
+    "has_free_text",
 ]
 
 #: Command Data Set Type: "no data set present"; any other value says that one follows (PS3.7 E.1).
@@ -97,10 +101,17 @@ DATA_SET_PRESENT = 0x0001
 
 _COMMAND_FIELD = 0x0100
 _COMMAND_DATA_SET_TYPE = 0x0800
+#: Element numbers of group 0000 whose value is a number, a UID or a title.
+_WITHOUT_FREE_TEXT = frozenset(
+    {0x0000, _COMMAND_FIELD, _COMMAND_DATA_SET_TYPE}
+    | {element.number for name, element in ELEMENTS.items() if name != "error_comment"}
+)
 _ENCODING_SOURCE = "PS3.7 section 6.3.1"
 _TABLE_SOURCE = "PS3.7 Table E.1-1"
 
 _HEADER = struct.Struct("<HHI")
+#: Foreign elements that a known peer puts into its command sets; see above.
+_TOLERATED = ((0x0008, 0x0000), (0x0008, 0x0058))
 _US = struct.Struct("<H")
 _AE_BYTES = 16  # PS3.5 section 6.2
 _UI_BYTES = 64  # PS3.5 section 9.1
@@ -145,8 +156,22 @@ _SHAPES: dict[int, _Shape] = {
 # --- bytes to value ---
 
 
-def decode_command(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Command:
-    """Return the message of one whole command set.
+def has_free_text(data: Fragment) -> bool:
+    """Tell whether a command set holds an Error Comment, or an element that no message defines.
+
+    Whatever stands there may be about a patient. False where the command set cannot be walked: nobody decodes that.
+    """
+    offset, last = 0, len(data) - _HEADER.size
+    while offset <= last:
+        _, number, length = _HEADER.unpack_from(data, offset)
+        if number not in _WITHOUT_FREE_TEXT:
+            return True
+        offset += _HEADER.size + length
+    return False
+
+
+def decode_command(data: Fragment, limits: Limits = DEFAULT_LIMITS) -> Command:
+    """Return the message of one whole command set; free text in a view (borrowed bytes) stays unread.
 
     Raises PeerProtocolError, and nothing else, whatever the bytes. PS3.7 section 6.3.1.
     """
@@ -175,7 +200,7 @@ def decode_command(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Command:
     return shape.make(**values)
 
 
-def _decode_elements(data: bytes, limits: Limits) -> dict[int, bytes]:
+def _decode_elements(data: Fragment, limits: Limits) -> dict[int, bytes]:
     """Cut a command set into element number -> value; bounded, each element once."""
     end = len(data)
     if end > limits.command_set_bytes:
@@ -191,30 +216,29 @@ def _decode_elements(data: bytes, limits: Limits) -> dict[int, bytes]:
             )
         group, number, length = _HEADER.unpack_from(data, offset)
         offset += _HEADER.size
-        tag = f"({group:04X},{number:04X})"
-        if group != 0:
-            raise PeerProtocolError(
-                "is not of group 0000", field=f"Command Set {tag}", source=_ENCODING_SOURCE
-            )
         if length > end - offset:
-            raise PeerProtocolError(
-                "is longer than the command set",
-                field=f"Command Set {tag}",
-                source=_ENCODING_SOURCE,
-            )
-        if number in elements:
-            raise PeerProtocolError(
-                "occurs twice", field=f"Command Set {tag}", source=_ENCODING_SOURCE
-            )
+            raise _misplaced("is longer than the command set", group, number)
+        if group != 0 and (group, number) not in _TOLERATED:
+            raise _misplaced("is not of group 0000", group, number)
+        key = group << 16 | number
+        if key in elements:
+            raise _misplaced("occurs twice", group, number)
         if len(elements) >= limits.command_elements:
             raise PeerProtocolError(
                 f"more than {limits.command_elements} elements",
                 field="Command Set",
                 source="limits",
             )
-        elements[number] = data[offset : offset + length]
+        is_unread = key not in _WITHOUT_FREE_TEXT and not isinstance(data, bytes)
+        elements[key] = b"" if is_unread or group else bytes(data[offset : offset + length])
         offset += length
     return elements
+
+
+def _misplaced(message: str, group: int, number: int) -> PeerProtocolError:
+    return PeerProtocolError(
+        message, field=f"Command Set ({group:04X},{number:04X})", source=_ENCODING_SOURCE
+    )
 
 
 def _missing(name: str) -> PeerProtocolError:

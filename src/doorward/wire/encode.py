@@ -29,6 +29,7 @@ from doorward.wire.pdu import (
     DataTransfer,
     DataValue,
     ExtendedNegotiation,
+    Fragment,
     ItemType,
     Pdu,
     PduType,
@@ -127,7 +128,7 @@ def encode_values(values: Iterable[DataValue]) -> bytes:
 
     Raises LocalProtocolError.
     """
-    parts: list[bytes] = []
+    parts: list[Fragment] = []
     for context_id, control, fragment in values:
         _require_context_id(context_id)
         if not 0 <= control <= IS_COMMAND | IS_LAST:

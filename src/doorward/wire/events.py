@@ -7,7 +7,7 @@ busy association, and a frozen dataclass costs three times as much to build.
 from dataclasses import dataclass
 
 from doorward.wire.dimse import Command
-from doorward.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest
+from doorward.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest, Fragment
 
 
 @dataclass(slots=True)
@@ -41,10 +41,13 @@ class CommandReceived:
 
 @dataclass(slots=True)
 class DataFragment:
-    """A piece of the data set that belongs to the last ``CommandReceived``; the owner bounds the sum."""
+    """A piece of the data set that belongs to the last ``CommandReceived``; the owner bounds the sum.
+
+    A view where the association was fed with views: it holds until the next ``receive``.
+    """
 
     context_id: int
-    fragment: bytes
+    fragment: Fragment
     is_last: bool
 
 

@@ -247,9 +247,13 @@ class Abort:
     reason: int
 
 
+#: A piece of a command set or data set. A view lies in a buffer that is zeroed and used again: it holds until the
+#: association's next ``receive`` (who keeps it copies it).
+Fragment = bytes | memoryview
+
 #: One presentation data value: (context id, message control header, fragment). A bare tuple because a busy
 #: association makes hundreds of thousands a second. Control header: bit 0 command, bit 1 last (PS3.8 E.2).
-DataValue = tuple[int, int, bytes]
+DataValue = tuple[int, int, Fragment]
 
 IS_COMMAND = 0x01
 IS_LAST = 0x02
