@@ -88,6 +88,9 @@ RANDOM, CALLED, LISTED, BOTH = (
         ([rejected(RANDOM, 2, 1, 3)], Entry.UNKNOWN),
         ([rejected(RANDOM, 1, 1, 2)], Entry.UNKNOWN),
         ([rejected(RANDOM, 1, 2, 2)], Entry.UNKNOWN),
+        # the operator's own title met congestion or silence: what a made-up one was told proves nothing
+        ([rejected(RANDOM, 1, 1, 7), rejected(CALLED, 2, 3, 2)], Entry.UNKNOWN),
+        ([rejected(RANDOM, 1, 1, 7), reply(CALLED, Reply.SILENT)], Entry.UNKNOWN),
         ([reply(RANDOM, Reply.SILENT)], Entry.UNKNOWN),
         ([reply(RANDOM, Reply.CLOSED)], Entry.UNKNOWN),
         ([reply(RANDOM, Reply.ABORTED)], Entry.UNKNOWN),

@@ -20,6 +20,8 @@ GAP = _with(Verdict.INCONCLUSIVE, Severity.LOW)
 BROKEN = _with(Verdict.ERROR, Severity.LOW)
 SIGNED = _with(Verdict.ACCEPTED, Severity.CRITICAL)
 NOT_ASKED = _with(Verdict.NOT_TESTED, Severity.HIGH)
+#: Turned away by a title; what the right title opens was never tried.
+NOT_RATED = replace(SHUT, grade="not rated", score=None)
 #: Only somebody's presence was established.
 CLOSED = replace(SHUT, findings=tuple(f for f in SHUT.findings if f.severity is Severity.INFO))
 
@@ -42,6 +44,8 @@ CLOSED = replace(SHUT, findings=tuple(f for f in SHUT.findings if f.severity is 
         ([SHUT, SILENT], Severity.HIGH, False, ExitCode.NOT_TESTED),
         ([SHUT, SILENT], Severity.HIGH, True, ExitCode.PASSED),
         ([SHUT, CLOSED], Severity.HIGH, False, ExitCode.NOT_TESTED),
+        ([NOT_RATED], Severity.HIGH, False, ExitCode.NOT_TESTED),
+        ([NOT_RATED], Severity.HIGH, True, ExitCode.PASSED),
         ([OPEN, SILENT], Severity.HIGH, False, ExitCode.FOUND),
         # Never 0 when nothing was tested, whatever is allowed.
         ([SILENT], Severity.HIGH, False, ExitCode.NOT_TESTED),

@@ -247,6 +247,10 @@ class Door:
         return None
 
     def _undecided(self) -> Admission:
+        named = next(iter(self.replies(Control.GIVEN_CALLED)), None)
+        if named is not None and (named.rejection is None or named.rejection.is_transient):
+            # What a made-up title was told says nothing where the operator's own met congestion or silence.
+            return Admission(entry=Entry.UNKNOWN, because=describe(named))
         for reply in self.replies(*_RANDOM_CALLING):
             rejection = reply.rejection
             if rejection is None or rejection.is_transient:
@@ -356,6 +360,8 @@ def _is_refused(query: QueryFacts) -> bool:
 
 def _reject_words(reply: AssociationReply) -> str:
     assert reply.rejection is not None
+    if reply.rejection.result not in (1, 2):
+        return "with a result that the Standard does not have"
     if reply.rejection.is_transient:
         return "for the moment (busy or at a limit)"
     reason = (reply.rejection.source, reply.rejection.reason)
@@ -383,5 +389,6 @@ def _why_refused(reply: AssociationReply, *, has_known_pair: bool) -> str:
     if reason in (_CALLING_NOT_KNOWN, _IDENTITY_REFUSED):
         return describe(reply)
     # dcmqrscp refuses unknown callers with the reason for an unknown called title: an accepted pair tells them apart.
-    is_shown = has_right_called and (reason != _CALLED_NOT_KNOWN or has_known_pair)
-    return describe(reply) if is_shown else ""
+    if reason == _CALLED_NOT_KNOWN and has_right_called and has_known_pair:
+        return f"{describe(reply)}, which cannot be the called title: the given caller was let in"
+    return describe(reply) if has_right_called and reason != _CALLED_NOT_KNOWN else ""

@@ -50,6 +50,9 @@ def _has_failed(system: JudgedSystem, fail_on: Severity) -> bool:
 
 
 def _is_incomplete(system: JudgedSystem) -> bool:
-    return not is_tested(system) or any(
-        f.verdict in _INCONCLUSIVE and f.severity > Severity.INFO for f in system.findings
+    # No score: what decides whether strangers get in stayed unasked or unanswered (promise 4).
+    return (
+        not is_tested(system)
+        or system.score is None
+        or any(f.verdict in _INCONCLUSIVE and f.severity > Severity.INFO for f in system.findings)
     )

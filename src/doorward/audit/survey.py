@@ -7,10 +7,11 @@ What was asked is never lost: a system that is interrupted or that runs into a f
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from doorward.audit.approach import Answer, Approach, Pace, attempt, not_tested
 from doorward.audit.facts import (
@@ -34,6 +35,7 @@ from doorward.net.dial import resolve
 from doorward.net.tls import TlsContext, probe_context
 
 _DICOM = (Reply.ACCEPTED, Reply.REJECTED, Reply.ABORTED)
+_log = logging.getLogger("doorward.audit")
 Ask = Callable[[Approach], Awaitable[Answer]]
 
 
@@ -76,6 +78,9 @@ async def survey(
     systems = await _systems(targets, scope)
     visits = [_Visit(target, address, scope, settings, observer) for target, address in systems]
     turns = asyncio.Semaphore(settings.limits.hosts_at_a_time)
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(_log_kind)
     try:
         async with asyncio.TaskGroup() as tasks:
             for visit in visits:
@@ -83,7 +88,14 @@ async def survey(
     except asyncio.CancelledError:
         if not any(visit.attempts for visit in visits):
             raise
+    finally:
+        loop.set_exception_handler(before)
     return [visit.facts() for visit in visits if visit.attempts]
+
+
+def _log_kind(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what asyncio caught by its kind alone: its own handler prints the text, which may quote a match (promise 2)."""
+    _log.error("%s (%s)", context["message"], type(context.get("exception")).__name__)
 
 
 async def _systems(
@@ -125,6 +137,7 @@ class _Visit:
         self._settings = settings
         self._observer = observer
         self._level = 0 if self._unknown else scope.level(self._address, settings.clearance_level)
+        self._asking = "association", self._ports()[0]
         self.attempts: list[Attempt] = []
 
     async def run(self, turns: asyncio.Semaphore) -> None:
@@ -163,9 +176,14 @@ class _Visit:
     def _note(
         self, reason: str, endpoint: Endpoint, outcome: Outcome = Outcome.INCONCLUSIVE
     ) -> None:
-        port = self.attempts[-1].endpoint.port if self.attempts else self._ports()[0]
+        probe, port = self._asking
         place = Endpoint(address=endpoint.address, port=port, name=endpoint.name)
-        self._add(Attempt(probe="association", endpoint=place, outcome=outcome, reason=reason))
+        self._add(Attempt(probe=probe, endpoint=place, outcome=outcome, reason=reason))
+
+    async def _ask(self, probe: str, approach: Approach, ask: Ask) -> Attempt:
+        """Ask one question, remembered while it is open: whatever ends it early belongs to it."""
+        self._asking = probe, approach.endpoint.port
+        return self._add(await attempt(probe, approach, ask))
 
     def _add(self, made: Attempt) -> Attempt:
         self.attempts.append(made)
@@ -200,11 +218,9 @@ class _Visit:
             plain = await self._ask_association(approach)
             if plain is not None and plain.port_state is not PortState.OPEN:
                 return
-        speaks_plain = None if plain is None else _is_dicom(plain)
-        found = self._add(
-            await attempt(
-                "transport", approach, transport.asker(speaks_plain, self._settings.tls_ca_file)
-            )
+        speaks_plain = None if plain is None else _speaks_dicom(plain)
+        found = await self._ask(
+            "transport", approach, transport.asker(speaks_plain, self._settings.tls_ca_file)
         )
         secured = approach
         if _speaks_tls(found):
@@ -216,7 +232,7 @@ class _Visit:
 
     async def _ask_association(self, approach: Approach) -> AssociationFacts | None:
         """Try the control pairs; the pair that was let in is remembered in the approach."""
-        made = self._add(await attempt("association", approach, association.ask))
+        made = await self._ask("association", approach, association.ask)
         return made.facts if isinstance(made.facts, AssociationFacts) else None
 
     async def _ask_behind(self, approach: Approach) -> None:
@@ -235,7 +251,7 @@ class _Visit:
                 reason = f"needs clearance level {level}, allowed is {self._level}"
                 self._add(not_tested(name, approach.endpoint, reason))
             else:
-                self._add(await attempt(name, approach, ask))
+                await self._ask(name, approach, ask)
 
     def _answers_queries(self, port: int) -> bool:
         return any(
@@ -249,8 +265,12 @@ class _Visit:
         return probe_context(certificate=settings.tls_certificate_file, key=settings.tls_key_file)
 
 
-def _is_dicom(facts: AssociationFacts) -> bool:
-    return any(reply.reply in _DICOM for reply in facts.replies)
+def _speaks_dicom(facts: AssociationFacts) -> bool | None:
+    """Tell what the answers show; silence shows nothing, nor does what is neither DICOM nor anything known."""
+    if any(reply.reply in _DICOM for reply in facts.replies):
+        return True
+    is_other = (r.reply is Reply.NOT_DICOM and r.looks_like for r in facts.replies)
+    return False if any(is_other) or any(r.reply is Reply.CLOSED for r in facts.replies) else None
 
 
 def _speaks_tls(made: Attempt) -> bool:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from doorward.limits import Limits
 
 
+#: Systems without an answer that are named one by one on standard error.
+_SAID_SINGLY = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Order:
     """One audit as the operator ordered it, checked."""
@@ -249,6 +253,18 @@ def _carry_out(order: _Order) -> "ExitCode":
     return exit_code(judged, fail_on=order.fail_on, allow_inconclusive=order.allow_inconclusive)
 
 
+def _say_silent(report: "Report") -> None:
+    """Say in one line each who gave no answer to judge, where standard output holds no words for people.
+
+    A network is mostly silent, so not for many.
+    """
+    from doorward.audit.report.wording import headline, is_tested
+
+    silent = [system for system in report.systems if not is_tested(system)]
+    for system in silent if len(silent) <= _SAID_SINGLY else ():
+        _say(f"{system.name or system.address}: {headline(system).explanation}")
+
+
 def _survey(order: _Order) -> tuple[list["SystemFacts"], bool]:
     """Run the survey; return what was finished and whether the operator interrupted it."""
     import asyncio
@@ -305,6 +321,8 @@ def _deliver(report: "Report", order: _Order) -> None:
         else:
             write_file(one.file, document)
             _say(f"{one.format} report written to {one.file}")
+    if text:
+        _say_silent(report)
     _print(text or _for_terminal(report, order.verbose))
 
 

@@ -104,3 +104,16 @@ def test_a_title_that_lists_studies_is_worse(more, severity):
     ruling = title_only(door(KNOWN_TITLES, *more), NOW)
     assert ruling.severity is severity
     assert ("1,234 studies" in ruling.evidence) is bool(more)
+
+
+def test_congestion_on_the_named_title_is_no_verdict_on_who_gets_in():
+    busy = door(
+        associations(
+            rejected(Control.RANDOM_BOTH, 1, 1, 7), rejected(Control.GIVEN_CALLED, 2, 3, 2)
+        )
+    )
+    assert (
+        accepts_any(busy, NOW).verdict is Verdict.PASS
+    )  # two made-up titles were refused for good
+    assert called_only(busy, NOW).verdict is Verdict.INCONCLUSIVE
+    assert title_only(busy, NOW).verdict is Verdict.INCONCLUSIVE

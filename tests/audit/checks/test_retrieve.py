@@ -42,3 +42,10 @@ def test_the_evidence_says_that_nothing_was_retrieved():
     evidence = retrieve_open(door(ANYBODY, OFFERS_ALL, STUDIES_1234), NOW).evidence
     assert "nothing was retrieved" in evidence
     assert "get context, move context" in evidence
+
+
+def test_at_a_server_that_agrees_to_everything_the_evidence_says_that_it_is_weak():
+    seems_orthanc = door(ANYBODY, offers("find", "get", "commitment"), STUDIES_1234)
+    seems_dcmqrscp = door(ANYBODY, offers("find", "get", refused=["commitment"]), STUDIES_1234)
+    assert "weak evidence" in retrieve_open(seems_orthanc, NOW).evidence
+    assert "weak evidence" not in retrieve_open(seems_dcmqrscp, NOW).evidence

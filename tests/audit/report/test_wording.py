@@ -8,7 +8,7 @@ from doorward.audit.facts import UNKNOWN_COUNT, Exactness
 from doorward.audit.report import wording
 from doorward.audit.report.assemble import assemble
 from doorward.audit.report.model import Report, SystemModel
-from doorward.audit.report.wording import Tone, headline, summary
+from doorward.audit.report.wording import Tone, headline, summary, unanswered
 from doorward.audit.verdict import JudgedSystem, Severity, Verdict
 from judged_systems import OPEN, RECORD, SHUT, SILENT, WRITABLE, counted, facts, finding
 
@@ -68,6 +68,15 @@ def _shut_but(verdict: Verdict, severity: Severity, check: str = "x") -> JudgedS
             ),
             Tone.WEAK,
             "Strangers may put questions to this archive.",
+        ),
+        (
+            replace(
+                _shut_but(Verdict.NOT_TESTED, Severity.CRITICAL, QUERY),
+                grade="not rated",
+                score=None,
+            ),
+            Tone.UNKNOWN,
+            "Whether this system answers strangers was not tested.",
         ),
     ],
 )
@@ -206,3 +215,29 @@ def test_an_open_store_beside_an_unsettled_query_says_so() -> None:
     said = headline(_system(replace(WRITABLE, findings=(*rest, query))))
     assert "could not be settled" in said.explanation
     assert "were not told" not in said.explanation
+
+
+def test_where_nobody_speaks_dicom_each_reason_is_told_once() -> None:
+    met = [
+        finding(
+            "dimse_speaks_dicom",
+            Verdict.NOT_APPLICABLE,
+            Severity.INFO,
+            "T",
+            evidence=f"Port {port} is closed.",
+        )
+        for port in range(1, 6)
+    ]
+    closed = _system(replace(SHUT, rungs=(), findings=tuple(met)))
+    assert headline(closed).explanation == (
+        "Port 1 is closed. Port 2 is closed. Port 3 is closed. (And 2 more.)"
+    )
+    unknown = [
+        finding(
+            check, Verdict.INCONCLUSIVE, Severity.HIGH, "T", evidence="The host name is not known."
+        )
+        for check in ("dimse_speaks_dicom", QUERY)
+    ]
+    nobody = _system(replace(SHUT, rungs=(), findings=tuple(unknown)))
+    assert headline(nobody).explanation == "The host name is not known."
+    assert unanswered(nobody) == ()

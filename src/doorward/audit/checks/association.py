@@ -29,12 +29,20 @@ def accepts_any(door: Door, _now: datetime) -> Ruling:
         case Entry.ANYBODY:
             return failed(_any_caller(door), None if _offers_anything(door) else Severity.MEDIUM)
         case Entry.UNKNOWN:
-            if not door.replies(Control.RANDOM_BOTH):
-                return unasked(door, "association")
-            return inconclusive(f"Made-up AE titles: {admission.because}.")
+            return _beside_unknown(door)
         case Entry.CALLED_TITLE:
             return _beside_called_title(door)
     return passed(f"Made-up AE titles are turned away: {admission.because}.")
+
+
+def _beside_unknown(door: Door) -> Ruling:
+    """Judge two made-up titles where it is not known who gets in: only a lasting refusal of theirs is an answer."""
+    seen = door.replies(Control.RANDOM_BOTH)
+    if not seen:
+        return unasked(door, "association")
+    if seen[0].rejection is not None and not seen[0].rejection.is_transient:
+        return passed(f"Made-up AE titles are turned away: {describe(seen[0])}.")
+    return inconclusive(f"Made-up AE titles: {door.admission.because}.")
 
 
 def _beside_called_title(door: Door) -> Ruling:

@@ -32,7 +32,13 @@ def catalogue_markdown() -> str:
 
 
 def _section(check: Check) -> Iterator[str]:
-    yield from ("", f"### {check.id}", "", f"**{check.title}.** When it fails: {check.problem}.", "")
+    yield from (
+        "",
+        f"### {check.id}",
+        "",
+        f"**{check.title}.** When it fails: {check.problem}.",
+        "",
+    )
     yield f"Severity {check.severity.label}, clearance level {check.clearance_level}, probe `{check.probe}`."
     yield from (
         "",

@@ -55,6 +55,16 @@ def not_offered(door: Door, what: str, *services: str) -> Ruling:
     )
 
 
+def weakness(door: Door) -> str:
+    """Return the caveat where the likely product is known to agree to every context, or ""; begins with a space."""
+    if door.remedies[:1] != ("orthanc",):
+        return ""
+    return (
+        " This is weak evidence: Orthanc, which this seems to be, agrees to every context and decides "
+        "only when the request comes."
+    )
+
+
 def names(contexts: tuple[ContextAnswer, ...], limit: int = 4) -> str:
     """Return the names of contexts for a sentence, shortened with a count."""
     shown = [c.name or c.abstract_syntax for c in contexts[:limit]]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from doorward.audit.checks.offers import names, not_offered, offered
+from doorward.audit.checks.offers import names, not_offered, offered, weakness
 from doorward.audit.checks.registry import check
 from doorward.audit.checks.ruling import Ruling, failed, inconclusive
 from doorward.audit.door import Door
@@ -19,7 +19,7 @@ def retrieve_open(door: Door, _now: datetime) -> Ruling:
     if any(e.answers_study_query for e in door.stranger_exposures):
         return failed(
             f"{evidence} Queries are answered too, so what can be listed can be fetched, as far as "
-            "negotiation shows."
+            f"negotiation shows.{weakness(door)}"
         )
     if door.decides_late:
         return inconclusive(

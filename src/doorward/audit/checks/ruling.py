@@ -6,8 +6,8 @@ inconclusive, error or not tested, and has no way to say pass. So a rule that ru
 
 from dataclasses import dataclass
 
-from doorward.audit.door import Door, Entry
-from doorward.audit.facts import Attempt, Outcome
+from doorward.audit.door import Door, Entry, describe
+from doorward.audit.facts import Attempt, Control, Outcome
 from doorward.audit.verdict import Severity, Verdict
 
 
@@ -79,6 +79,13 @@ def for_no_stranger(door: Door, what: str) -> Ruling | None:
     if admission.keeps_strangers_out:
         return passed(f"No stranger comes as far as {what}: {admission.because}.")
     if admission.entry is Entry.UNDECIDED:
+        named = door.replies(Control.GIVEN_CALLED)
+        if named:
+            return not_tested(
+                f"A stranger who called {named[0].called_ae_title} was turned away: {describe(named[0])}. "
+                f"Either that title is wrong or the caller is not known, so {what} was not tried: name a "
+                "pair that the system knows with --called and --calling."
+            )
         return not_tested(
             f"A stranger was turned away: {admission.because}. Whether the right called AE title "
             f"opens the way to {what} was not tried: name it with --called."

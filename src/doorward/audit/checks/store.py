@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from doorward.audit.checks.offers import names, not_offered, offered
+from doorward.audit.checks.offers import names, not_offered, offered, weakness
 from doorward.audit.checks.registry import check
 from doorward.audit.checks.ruling import Ruling, failed, number
 from doorward.audit.door import Door
@@ -26,7 +26,7 @@ def store_open(door: Door, _now: datetime) -> Ruling:
         return not_offered(door, "storage", "store")
     return failed(
         f"A stranger may negotiate storage of {number(len(contexts), 'kind')} of objects, for "
-        f"example {names(contexts, 2)}; nothing was stored.{_LATE if door.decides_late else ''}"
+        f"example {names(contexts, 2)}; nothing was stored.{_LATE if door.decides_late else weakness(door)}"
     )
 
 

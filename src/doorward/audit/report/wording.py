@@ -135,6 +135,8 @@ def _counted(count: CountModel, one: str, many: str) -> str:
 _GRAVE = ("high", "critical")
 _NOTABLE = ("medium", *_GRAVE)
 _UNANSWERED = ("inconclusive", "error", "not_tested")
+#: Answers of single ports that a headline tells where nobody speaks DICOM.
+_PORTS_TOLD = 3
 
 
 def is_tested(system: SystemModel) -> bool:
@@ -211,6 +213,7 @@ def _unjudged(system: SystemModel) -> Headline:
         sentence = "This system could not be judged."
     else:
         sentence = "No imaging system answered here."
+        reasons = _who_answered(system) or reasons
     return Headline(
         tone=Tone.UNKNOWN,
         sentence=sentence,
@@ -218,14 +221,17 @@ def _unjudged(system: SystemModel) -> Headline:
     )
 
 
+def _who_answered(system: SystemModel) -> str:
+    """Return what was met in place of DICOM, port by port: closed, another protocol, silence, no such name."""
+    met = dict.fromkeys(f.evidence for f in system.findings if f.check == "dimse_speaks_dicom")
+    more = f" (And {len(met) - _PORTS_TOLD} more.)" if len(met) > _PORTS_TOLD else ""
+    return " ".join(list(met)[:_PORTS_TOLD]) + more
+
+
 def _not_open(system: SystemModel) -> Headline:
-    if "E4" in system.ladder and _is_query_unanswered(system):
-        return Headline(
-            tone=Tone.WEAK,
-            sentence="Strangers may put questions to this archive.",
-            explanation="It agreed to be asked for studies by a made-up caller. Whether it would answer was not "
-            "tested, or could not be: see below.",
-        )
+    unsettled = _unsettled(system)
+    if unsettled is not None:
+        return unsettled
     weak = [f for f in system.findings if f.verdict == "fail" and f.severity in _NOTABLE]
     gaps = [f for f in unanswered(system) if is_grave(f)]
     more = (
@@ -256,6 +262,32 @@ def _not_open(system: SystemModel) -> Headline:
         sentence="No open door was found.",
         explanation="Every important question was asked as a stranger, and the system refused as it should.",
     )
+
+
+def _unsettled(system: SystemModel) -> Headline | None:
+    """Return the headline where it is open whether strangers are answered: asked in vain, or never asked."""
+    if "E4" in system.ladder and _is_query_unanswered(system):
+        return Headline(
+            tone=Tone.WEAK,
+            sentence="Strangers may put questions to this archive.",
+            explanation="It agreed to be asked for studies by a made-up caller. Whether it would answer was not "
+            "tested, or could not be: see below.",
+        )
+    untried = next(
+        (
+            f
+            for f in system.findings
+            if (f.check, f.verdict) == ("dimse_query_unprotected", "not_tested")
+        ),
+        None,
+    )
+    if system.score is None and untried is not None:
+        return Headline(
+            tone=Tone.UNKNOWN,
+            sentence="Whether this system answers strangers was not tested.",
+            explanation=untried.evidence,
+        )
+    return None
 
 
 def _is_query_unanswered(system: SystemModel) -> bool:
@@ -356,8 +388,11 @@ def failed(system: SystemModel) -> tuple[FindingModel, ...]:
 
 
 def unanswered(system: SystemModel) -> tuple[FindingModel, ...]:
-    """Return the questions that were asked without a usable answer."""
-    return _of(system, "inconclusive", "error")
+    """Return the questions that were asked without a usable answer; none where the headline has told the one reason."""
+    found = _of(system, "inconclusive", "error")
+    if not is_tested(system) and {f.evidence for f in found} == {headline(system).explanation}:
+        return ()
+    return found
 
 
 def remaining_groups(system: SystemModel) -> tuple[Group, ...]:
