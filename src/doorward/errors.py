@@ -165,7 +165,8 @@ class TlsFailed(TransportError):
 
     def __init__(self, message: str, *, kind: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
-        #: ``not_tls`` | ``certificate_required`` | ``certificate_refused`` | ``version`` | ``closed`` | ``timeout`` | ``other``
+        #: ``not_tls`` | ``certificate_required`` | ``certificate_refused`` | ``refused`` (no suite in
+        #: common; perhaps, up to TLS 1.2, no client certificate) | ``version`` | ``closed`` | ``timeout`` | ``other``
         self.kind = kind
 
 

@@ -1,5 +1,6 @@
 """Text in the Standard's character sets: its own examples, pydicom on its files, and bytes of strangers."""
 
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,6 +192,14 @@ def test_pydicom_reads_the_same_text(name):
         assert ours == joined
         compared += 1
     assert compared
+
+
+def test_pydicom_takes_bytes_without_a_character_set_for_latin_1():
+    # The one difference in text that docs/pydicom-differences.md names.
+    value = b"J\xe9r\xf4me"
+    assert pydicom.charset.decode_bytes(value, ["iso8859"], set()) == "Jérôme"
+    assert pydicom.charset.python_encoding[""] == "iso8859"
+    assert decode_text(value) == f"J{UNKNOWN}r{UNKNOWN}me"
 
 
 # --- bytes of strangers --------------------------------------------------------------------------------

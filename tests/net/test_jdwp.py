@@ -1,38 +1,17 @@
 """The handshake of the Java debugger: the same fourteen bytes, and nothing after them."""
 
-import asyncio
-
 import pytest
 
 from doorward.net.jdwp import HANDSHAKE, shakes_hands
 from loopback import HOST, OpenGate, in_loop, limits
+from web_servers import speaker
 
 
 async def served(reply):
     """Return (verdict, bytes that reached the server)."""
-    got = bytearray()
-    over = asyncio.Event()
-
-    async def serve(reader, writer):
-        try:
-            got.extend(await reader.read(64))
-            if reply is not None:
-                writer.write(reply)
-                await writer.drain()
-            got.extend(await reader.read(64))
-        except ConnectionError:
-            pass
-        writer.close()
-        over.set()
-
-    server = await asyncio.start_server(serve, HOST, 0)
-    try:
-        port = server.sockets[0].getsockname()[1]
+    async with speaker(reply) as (port, got):
         verdict = await shakes_hands(HOST, port, gate=OpenGate(), limits=limits(jdwp_s=0.2))
-        await over.wait()
-        return verdict, bytes(got)
-    finally:
-        server.close()
+    return verdict, bytes(got)
 
 
 @in_loop

@@ -11,8 +11,8 @@ from doorward.errors import LimitExceeded, PeerProtocolError
 from doorward.wire.pdu import Fragment
 
 NUMBER_OF_STUDY_RELATED_INSTANCES = 0x0020_1208
-#: Twelve for an integer string (PS3.5 section 6.2), and room for the padding that some archives add.
-_NUMBER_BYTES = 16
+#: The longest integer string (PS3.5 section 6.2).
+_NUMBER_BYTES = 12
 
 #: Limits that archives are shipped or set up with; a complete answer of exactly this size is doubted.
 _ROUND = frozenset(

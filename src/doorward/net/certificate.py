@@ -11,6 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 
 from doorward.errors import PeerProtocolError
 
+#: What the library raises for a stranger's bytes; the exceptions of x509 are no ValueErrors.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts:
@@ -49,7 +59,7 @@ def read_certificate(der: bytes) -> CertificateFacts:
                 is_self_signed=certificate.subject == certificate.issuer,
                 fingerprint_sha256=certificate.fingerprint(hashes.SHA256()).hex(),
             )
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise PeerProtocolError(
             f"{len(der)} bytes that are no certificate", field="Certificate", source="RFC 5280"
         ) from error
@@ -74,7 +84,7 @@ def _key(certificate: x509.Certificate) -> tuple[str, int]:
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return ()
     return (
         *names.get_values_for_type(x509.DNSName),

@@ -135,7 +135,7 @@ class Requestor:
         self._connection: Connection | None = None
         self._settled = asyncio.Event()  # accepted, rejected, or failed
         self._progress = asyncio.Event()  # the operation is done, or the association is over
-        self._failure: DoorwardError | None = None
+        self._failure: Exception | None = None
         self._operation: Operation | None = None
         self._is_released = False
         self._message_id = 0
@@ -150,35 +150,34 @@ class Requestor:
         connection.association.request(self._request)
 
     def take(self, event: Event) -> None:
-        """Sort one event; an answer of ours that the association, over by now, cannot take any more is dropped."""
+        """Sort one event, the two frequent kinds first.
+
+        An answer of ours that the association, over by now, cannot take any more is dropped.
+        """
+        operation = self._operation
         try:
-            self._take(event)
+            if isinstance(event, DataFragment):
+                if operation is not None and self._is_answer:
+                    operation.fragment(event.fragment, event.is_last)
+                    if event.is_last and operation.is_done:
+                        self._progress.set()
+            elif isinstance(event, CommandReceived):
+                command, asked = event.command, self._message_id
+                # A response to a message that was never sent answers nothing (PS3.7 section 9.3); requests have no such field.
+                self._is_answer = getattr(command, "message_id_being_responded_to", asked) == asked
+                if operation is not None and self._is_answer:
+                    operation.command(event.context_id, command)
+                    if operation.is_done and not command.has_data_set:
+                        self._progress.set()
+            else:
+                self._take_rare(event)
         except LocalProtocolError:
             pass  # the peer ended it within the same read: the event that says so is still to come
-
-    def _take(self, event: Event) -> None:
-        """The two frequent kinds first."""
-        operation = self._operation
-        if isinstance(event, DataFragment):
-            if operation is not None and self._is_answer:
-                operation.fragment(event.fragment, event.is_last)
-                if event.is_last and operation.is_done:
-                    self._progress.set()
-        elif isinstance(event, CommandReceived):
-            command, asked = event.command, self._message_id
-            # A response to a message that was never sent answers nothing (PS3.7 section 9.3); requests have no such field.
-            self._is_answer = getattr(command, "message_id_being_responded_to", asked) == asked
-            if operation is not None and self._is_answer:
-                operation.command(event.context_id, event.command)
-                if operation.is_done and not event.command.has_data_set:
-                    self._progress.set()
-        else:
-            self._take_rare(event)
 
     def closed(self) -> None:
         """The transport is gone."""
         if self._failure is None and not self._is_released:
-            self._fail(AssociationAborted("the peer closed the connection", by_peer=True))
+            self._fail(self._lost())
         self._settled.set()
         self._progress.set()
 
@@ -213,13 +212,15 @@ class Requestor:
             case _:
                 pass
 
-    def _lost(self) -> DoorwardError:
-        """The transport ended: a TLS alert after the handshake says more than the end alone."""
+    def _lost(self) -> Exception:
+        """The transport ended: by a bug of ours, by a TLS alert after the handshake, or by the peer."""
+        if self.connection.fault is not None:
+            return self.connection.fault
         if self.connection.tls_loss is not None:
             return self.connection.tls_loss
         return AssociationAborted("the peer closed the connection", by_peer=True)
 
-    def _fail(self, failure: DoorwardError) -> None:
+    def _fail(self, failure: Exception) -> None:
         if self._failure is None:
             self._failure = failure
         self._settled.set()

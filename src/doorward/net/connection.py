@@ -55,6 +55,8 @@ class Connection(asyncio.Protocol):
         self.last_read_at = self._loop.time()
         #: A TLS alert that ended the connection after the handshake (a refused or missing client certificate).
         self.tls_loss: TlsFailed | None = None
+        #: An exception of our own code that ended the connection; its text may quote what was read.
+        self.fault: Exception | None = None
         self.association = Association(role=role, now=self._loop.time(), limits=limits)
 
     # --- asyncio calls these -------------------------------------------------------------------------------------
@@ -101,6 +103,8 @@ class Connection(asyncio.Protocol):
             self._timer = None
         if isinstance(exc, ssl.SSLError):
             self.tls_loss = tls_failure(exc)
+        elif not isinstance(exc, OSError):
+            self.fault = exc
         self.association.receive(b"")
         self._hand_on()
         self._gone.set()

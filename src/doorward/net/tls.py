@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from doorward.errors import ConfigError, TlsFailed
@@ -108,6 +109,7 @@ def probe_context(
     return context
 
 
+@cache  # reading the system's authorities takes 50 ms and 1 MB; one context serves every system of a survey
 def verifying_probe_context(authorities: Path | None = None) -> ssl.SSLContext:
     """Return a probe context that fails on a chain which the authorities did not sign; names are not checked."""
     context = ssl.create_default_context()

@@ -99,10 +99,11 @@ class Framer:
         taken = max(HEADER_BYTES - len(self._pending), 0)
         self._pending.append(memoryview(chunk)[:taken])
         if self._needed == HEADER_BYTES <= len(self._pending):
-            header = self._pending.view()
-            pdu_type, length = _HEADER.unpack(header)
+            with self._pending.view() as header:
+                pdu_type, length = _HEADER.unpack(header)
+                prefix = bytes(header) if self._keeps_prefix else b""
             self._needed += length
-            self._refuse(self._judge(pdu_type, length), header)
+            self._refuse(self._judge(pdu_type, length), prefix)
             if self.violation is not None:
                 return taken
         lacking = self._needed - len(self._pending)

@@ -52,6 +52,7 @@ async def test_everything_of_interest_is_proposed_on_one_association_and_release
         "mpps",
         "commitment",
         "print",
+        "control",
     }
     assert all(
         context.name and context.name != context.abstract_syntax for context in facts.contexts
@@ -101,7 +102,17 @@ def test_no_more_is_proposed_than_there_is_room_for():
     assert len(capabilities.proposed(128)) == 128
     assert len(capabilities.proposed(20)) == 20
     assert len({uid for uid, _ in capabilities.proposed(128)}) == 128
-    assert [service for _, service in capabilities.proposed(20)][-5:] == ["store"] * 5
+    last = [service for _, service in capabilities.proposed(20)][-5:]
+    assert last == ["store"] * 4 + ["control"]
+
+
+def test_the_control_is_another_made_up_class_each_time():
+    made_up = {capabilities.proposed(128)[-1] for _ in range(3)}
+    assert len(made_up) == 3
+    for uid, service in made_up:
+        assert service == "control"
+        assert uid.startswith("2.25.")
+        assert len(uid) <= 64
 
 
 @in_loop
