@@ -69,7 +69,9 @@ def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Tell whether the issuer's name and key stand behind the certificate."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except UnsupportedAlgorithm:  # MD5 and the like cannot be verified any more: the names have to do
+    except (
+        UnsupportedAlgorithm
+    ):  # MD5 and the like cannot be verified any more: the names have to do
         return certificate.issuer == issuer.subject
     except (ValueError, TypeError, InvalidSignature):
         return False

@@ -5,8 +5,9 @@ sends the hello and feeds what comes to a ``FlightReader`` until that has seen e
 Then it says close_notify and hangs up: the server never gets keys, so nothing is ever encrypted, asked or changed.
 
 A switch is a *prelude*: a generator that yields what to send and is sent what came (b"" yields wait for the server's
-first word). It returns "" when TLS may begin, or the step at which the server would not, in words without a byte of the
-server; it has no socket, so it can be tested and fuzzed like the parsers. Each connection needs a new one.
+first word). It returns "" when TLS may begin, or why there is none, in words without a byte of the server; or, as bytes,
+its last words, after which the hello follows at once (MySQL does not answer them). It has no socket, so it can be tested
+and fuzzed like the parsers. Each connection needs a new one.
 """
 
 import asyncio
@@ -18,8 +19,8 @@ from doorward.net.dial import Gate, dial
 from doorward.web.tls_hello import ClientHello
 from doorward.web.tls_records import Flight, FlightEnd, FlightReader
 
-#: Yields bytes to send, is sent bytes that came; returns "" (TLS begins) or why there is no TLS.
-PreludeSteps = Generator[bytes, bytes, str]
+#: Yields bytes to send, is sent bytes that came; returns "" or last words (TLS begins), or why there is no TLS.
+PreludeSteps = Generator[bytes, bytes, str | bytes]
 Prelude = Callable[[], PreludeSteps]
 
 #: A warning close_notify in a record of TLS 1.0, the one version that every server can read (RFC 5246 section 7.2.1).
@@ -117,10 +118,11 @@ class _Listener(asyncio.Protocol):
         try:
             words = next(self._steps) if data is None else self._steps.send(data)
         except StopIteration as end:
-            if end.value:
+            if isinstance(end.value, str) and end.value:
                 self._refuse(end.value)
-            else:
-                self._say_hello()
+                return
+            self._send(end.value or b"")
+            self._say_hello()
         else:
             self._send(words)
 

@@ -57,15 +57,17 @@ def _about_tls(check_id: str) -> Callable[[DepthRule], DepthRule]:
     def bind(rule: DepthRule) -> DepthRule:
         def asked(door: Door, now: datetime) -> Ruling:
             facts = next(iter(door.answered(TlsDepthFacts)), None)
-            if facts is not None:
-                if facts.speaks_tls:
-                    return rule(door, facts, now)
-                return not_applicable(f"Port {door.port} speaks no TLS.")
-            if door.attempts(PROBE):
+            if facts is None:
                 return unasked(door, PROBE)
-            return not_applicable(f"TLS was not looked into on port {door.port}.")
+            if not facts.speaks_tls:
+                return not_applicable(f"Port {door.port} speaks no TLS.")
+            if not facts.accepted_versions:
+                return inconclusive(
+                    "Every hello was refused: nothing is known of what is accepted."
+                )
+            return rule(door, facts, now)
 
-        check(check_id, per=Per.PORT)(asked)
+        check(check_id, per=Per.ASKED)(asked)
         return rule
 
     return bind
@@ -135,7 +137,7 @@ def _no_suite_with(
 
 def _complete(facts: TlsDepthFacts) -> Ruling | None:
     """Return the ruling for what was not asked to its end, or None."""
-    if all(version.is_complete for version in facts.versions):
+    if facts.knows_all_suites:
         return None
     return inconclusive(
         "Nothing of the kind was seen, but not every version and suite could be tried."
