@@ -37,7 +37,7 @@ _LOCAL_ONLY = (
 )
 
 
-@check("web_qido_open", per=Per.PORT)
+@check("web_qido_open", per=Per.ASKED)
 def qido_open(door: Door, _now: datetime) -> Ruling:
     """Judge the query for a study that cannot exist (rung E5)."""
     seen = door.answered(DicomWebFacts)
@@ -52,7 +52,7 @@ def qido_open(door: Door, _now: datetime) -> Ruling:
     return _shut([root.qido for facts in seen for root in facts.roots], "DICOMweb")
 
 
-@check("web_wado_open", per=Per.PORT)
+@check("web_wado_open", per=Per.ASKED)
 def wado_open(door: Door, _now: datetime) -> Ruling:
     """Judge the request for an instance that cannot exist (rung E6)."""
     return _behind_query(
@@ -63,7 +63,7 @@ def wado_open(door: Door, _now: datetime) -> Ruling:
     )
 
 
-@check("web_stow_open", per=Per.PORT)
+@check("web_stow_open", per=Per.ASKED)
 def stow_open(door: Door, _now: datetime) -> Ruling:
     """Judge the POST without a body (rung E7)."""
     return _behind_query(
@@ -74,7 +74,7 @@ def stow_open(door: Door, _now: datetime) -> Ruling:
     )
 
 
-@check("web_cors_any", per=Per.PORT)
+@check("web_cors_any", per=Per.ASKED)
 def cors_any(door: Door, _now: datetime) -> Ruling:
     """Judge whom an answer lets read it from another site's page."""
     if not door.answered(DicomWebFacts):
@@ -91,7 +91,7 @@ def cors_any(door: Door, _now: datetime) -> Ruling:
     return failed(f"Answers at {_named(bad)} may be read by pages of {what}{more}.")
 
 
-@check("web_rest_open", per=Per.PORT)
+@check("web_rest_open", per=Per.ASKED)
 def rest_open(door: Door, _now: datetime) -> Ruling:
     """Judge the archive's own interface."""
     seen = door.answered(WebFacts)
@@ -112,7 +112,7 @@ def rest_open(door: Door, _now: datetime) -> Ruling:
     return _shut([one.access for one in rest], f"the interface of {rest[0].product}")
 
 
-@check("web_viewer_open", per=Per.PORT)
+@check("web_viewer_open", per=Per.ASKED)
 def viewer_open(door: Door, _now: datetime) -> Ruling:
     """Judge the pages of viewers together with the interfaces behind them (rung W1)."""
     seen = door.answered(WebFacts)
@@ -136,7 +136,7 @@ def viewer_open(door: Door, _now: datetime) -> Ruling:
     )
 
 
-@check("web_viewer_plain_http", per=Per.PORT)
+@check("web_viewer_plain_http", per=Per.ASKED)
 def viewer_plain_http(door: Door, _now: datetime) -> Ruling:
     """Judge a viewer, or its login, over plain HTTP (rung W2)."""
     seen = door.answered(WebFacts)

@@ -29,7 +29,7 @@ from doorward.knowledge.end_of_life import Branch, branches, ended
 _HSTS_S = 15_768_000
 
 
-@check("web_plain_http", per=Per.PORT)
+@check("web_plain_http", per=Per.ASKED)
 def plain_http(door: Door, _now: datetime) -> Ruling:
     """Judge whether the web side of imaging travels in clear text."""
     seen = [facts for facts in door.answered(WebFacts) if facts.speaks_http]
@@ -50,7 +50,7 @@ def plain_http(door: Door, _now: datetime) -> Ruling:
     return failed("A web server on this system answers over plain HTTP.", Severity.LOW)
 
 
-@check("web_hsts_missing", per=Per.PORT)
+@check("web_hsts_missing", per=Per.ASKED)
 def hsts_missing(door: Door, _now: datetime) -> Ruling:
     """Judge Strict-Transport-Security (RFC 6797)."""
     seen = door.answered(WebFacts)
@@ -69,7 +69,7 @@ def hsts_missing(door: Door, _now: datetime) -> Ruling:
     return failed("The answer over HTTPS has no Strict-Transport-Security header, or one of age 0.")
 
 
-@check("web_server_outdated", per=Per.PORT)
+@check("web_server_outdated", per=Per.ASKED)
 def server_outdated(door: Door, now: datetime) -> Ruling:
     """Compare the versions that web servers name with the end of their branches (rung V)."""
     seen = door.answered(WebFacts)
@@ -97,7 +97,7 @@ def server_outdated(door: Door, now: datetime) -> Ruling:
     return passed(f"{judged[0].product} {judged[0].version}: no end of its branch is known to us.")
 
 
-@check("web_console_open", per=Per.PORT)
+@check("web_console_open", per=Per.ASKED)
 def console_open(door: Door, _now: datetime) -> Ruling:
     """Judge management consoles: open, or merely reachable."""
     seen = door.answered(WebHygieneFacts)
@@ -119,7 +119,7 @@ def console_open(door: Door, _now: datetime) -> Ruling:
     return passed("None of the management consoles that we know answers here.")
 
 
-@check("web_wado_uri_open", per=Per.PORT)
+@check("web_wado_uri_open", per=Per.ASKED)
 def wado_uri_open(door: Door, _now: datetime) -> Ruling:
     """Judge /wado, asked without naming an instance."""
     seen = door.answered(WebHygieneFacts)
@@ -140,12 +140,12 @@ def wado_uri_open(door: Door, _now: datetime) -> Ruling:
     return not_applicable("/wado answers like any made-up path.")
 
 
-@check("web_jdwp_open", per=Per.PORT)
+@check("web_jdwp_open", per=Per.ASKED)
 def jdwp_open(door: Door, _now: datetime) -> Ruling:
     """Judge the handshake of the Java debugger."""
     seen = door.answered(DebuggerFacts)
     if not seen:
-        if door.is_dicom or door.answered(WebFacts) or door.answered(DicomWebFacts):
+        if door.is_dicom or bool(door.answered(WebFacts)) or bool(door.answered(DicomWebFacts)):
             return not_applicable(f"Port {door.port} speaks another protocol.")
         return unasked(door, "debugger")
     if any(facts.is_jdwp for facts in seen):
