@@ -6,7 +6,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "doorward"
 TESTS = ROOT / "tests"
 #: Tests of the whole: of the tree, of what is promised, with real peers, of speed, in a browser.
-WITHOUT_MIRROR = {"interop", "perf", "browser", "fuzz", "promises"}
+WITHOUT_MIRROR = {"interop", "perf", "browser", "fuzz", "promises", "hostile"}
 OF_THE_TREE = {
     "test_demo.py",
     "test_floors.py",

@@ -26,6 +26,7 @@ from doorward.wire.dimse import (
     Response,
     decode_command,
     encode_command,
+    has_free_text,
 )
 
 FUZZ = runpy.run_path(str(Path(__file__).resolve().parents[1] / "fuzz" / "fuzz_dimse.py"))
@@ -429,3 +430,44 @@ def test_absent_counters_are_not_sent_and_zero_is():
     assert element(0x1022, us(0)) in data
     assert b"\0\0\x21\x10" not in data
     assert decode_command(data).number_of_completed_suboperations is None
+
+
+# --- borrowed bytes (promise 2) ---
+
+
+def failed_find(*more: bytes) -> bytes:
+    """A C-FIND response that failed, with further elements behind."""
+    response = CFindResponse(message_id_being_responded_to=1, status=0xC000)
+    return encode_command(response) + b"".join(more)
+
+
+COMMENT = bytes.fromhex("0000 0209 06000000") + b"CANARY"
+UNDEFINED = bytes.fromhex("0000 1040 06000000") + b"CANARY"
+
+
+@pytest.mark.parametrize(
+    ("command_set", "expected"),
+    [
+        (failed_find(), False),
+        (failed_find(COMMENT), True),
+        (failed_find(UNDEFINED), True),
+        (failed_find(b"\0\0\2"), False),
+        (b"", False),
+    ],
+    ids=["plain", "comment", "undefined", "cut", "empty"],
+)
+def test_free_text_is_seen_from_the_headers(command_set, expected):
+    assert has_free_text(command_set) is expected
+    assert has_free_text(memoryview(command_set)) is expected
+
+
+def test_free_text_of_a_borrowed_command_stays_unread():
+    raw = failed_find(COMMENT, UNDEFINED)
+    assert decode_command(raw).error_comment == "CANARY"
+    borrowed = decode_command(memoryview(bytearray(raw)))
+    assert borrowed == CFindResponse(message_id_being_responded_to=1, status=0xC000)
+
+
+def test_free_text_twice_is_refused_in_borrowed_bytes_too():
+    with pytest.raises(PeerProtocolError, match="occurs twice"):
+        decode_command(memoryview(bytearray(failed_find(COMMENT, COMMENT))))

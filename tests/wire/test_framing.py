@@ -180,3 +180,27 @@ def test_a_header_in_two_pieces_is_refused_like_a_whole_one():
     assert (found, framer.prefix) == ([], header(4, 65))
     assert "65 bytes claimed" in str(framer.violation)
     assert not framer._pending
+
+
+def test_what_follows_a_borrowed_pdu_leaves_no_prefix():
+    """After a whole PDU the peer speaks DICOM: the bytes name no other protocol and may name a patient (promise 2)."""
+    for chunks in ((RELEASE_RQ + b"CANARY!!",), (RELEASE_RQ[:4], RELEASE_RQ[4:], b"CANARY!!")):
+        framer = Framer(LIMITS)
+        for chunk in chunks:
+            list(framer.cut(memoryview(bytearray(chunk))))
+        assert framer.violation is not None
+        assert framer.prefix == b""
+
+
+def test_what_comes_first_names_the_other_protocol_in_borrowed_bytes_too():
+    framer = Framer(LIMITS)
+    list(framer.cut(memoryview(bytearray(b"SSH-2.0-x"))))
+    assert framer.prefix == b"SSH-2.0-"
+
+
+def test_a_held_piece_that_turns_out_wrong_leaves_no_prefix_after_a_pdu():
+    framer = Framer(LIMITS)
+    for chunk in (RELEASE_RQ, header(4, 1 << 30)[:3], header(4, 1 << 30)[3:]):
+        list(framer.cut(memoryview(bytearray(chunk))))
+    assert framer.violation is not None
+    assert framer.prefix == b""

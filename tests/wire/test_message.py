@@ -287,3 +287,48 @@ def test_each_message_has_its_own_count_of_empty_fragments():
     slow = [*[(1, DATA, b"")] * 3, (1, 0x80 | LAST_DATA, b"x")]
     events = read(*(command + data_set + command + slow) * 3, limits=limits)
     assert len(events) == 12
+
+
+# --- borrowed bytes (promise 2) ---
+
+
+def with_comment(number):
+    """A failed C-FIND response with an Error Comment, which may name a patient."""
+    comment = f"CANARY{number:04}"
+    return encode_command(
+        CFindResponse(message_id_being_responded_to=8, status=0xC000, error_comment=comment)
+    )
+
+
+def borrowed(raw):
+    return memoryview(bytearray(raw))
+
+
+def test_borrowed_commands_are_read_like_owned_ones_and_known_again():
+    reader, out = MessageReader(), deque()
+    for raw in (MATCH_BYTES, MATCH_BYTES):
+        reader.take([(1, LAST_COMMAND, borrowed(raw)), (1, LAST_DATA, borrowed(b"id"))], out)
+    first, data, second, _ = out
+    assert first == CommandReceived(1, MATCH)
+    assert second.command is first.command
+    assert data == DataFragment(1, b"id", True)
+
+
+def test_nothing_of_a_borrowed_comment_is_kept():
+    """Neither whole nor in fragments, neither in the message nor among the known commands."""
+    reader, out = MessageReader(), deque()
+    raw = with_comment(1)
+    reader.take([(1, LAST_COMMAND, borrowed(raw))], out)
+    reader.take([(1, COMMAND, borrowed(raw[:40])), (1, LAST_COMMAND, borrowed(raw[40:]))], out)
+    assert [event.command.status for event in out] == [0xC000, 0xC000]
+    assert [event.command.error_comment for event in out] == ["", ""]
+    assert not any(b"CANARY" in known for known in (*reader._cache, reader._last[0]))
+    assert len(reader._command) == 0
+
+
+def test_a_data_fragment_of_a_borrowed_read_is_borrowed():
+    reader, out = MessageReader(), deque()
+    room = bytearray(b"CANARY")
+    reader.take([(1, LAST_COMMAND, borrowed(MATCH_BYTES)), (1, LAST_DATA, memoryview(room))], out)
+    room[:] = bytes(6)
+    assert out[-1].fragment == bytes(6)

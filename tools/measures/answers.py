@@ -8,11 +8,10 @@ import socket
 import sys
 import threading
 
-from measures import pdus
-from measures.processes import HOST, until_stdin_ends
-
 from doorward.wire.command import CFindRequest
 from doorward.wire.pdu import PduType
+from measures import pdus
+from measures.processes import HOST, until_stdin_ends
 
 
 class Archive:

@@ -1,7 +1,9 @@
 """(a) Answers to a C-FIND counted in a second: the audit's own path, DCMTK's findscu, pynetdicom.
 
 Ours and pynetdicom keep the time inside, around the query alone; findscu is timed as a whole process with two sizes,
-whose difference has no start-up in it. ``python -m measures.counting ours|pynetdicom PORT COUNT`` is one contestant.
+whose difference has no start-up in it. findscu has no way to count: the target is set against ``findscu 2>&1 | grep -c``,
+which comes to a number; a row for findscu that says nothing at all shows what its own reading costs.
+``python -m measures.counting ours|pynetdicom PORT COUNT`` is one contestant.
 """
 
 import asyncio
@@ -9,16 +11,27 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from measures import pdus
 from measures.figures import Figure, Missing, Row, compared, rate
-from measures.processes import HOST, Broken, peak_kib, program, report, serving, timed
+from measures.processes import (
+    HOST,
+    Broken,
+    counted_lines,
+    peak_kib,
+    program,
+    rate_without_start,
+    report,
+    serving,
+    timed,
+)
 
 GROUP = "a"
 TARGET_FINDSCU = 10.0
 TARGET_PYNETDICOM = 60.0
 #: Answers for each contestant: a round should take each of them about a second.
-SIZES = {"ours": 200_000, "findscu": 20_000, "pynetdicom": 3_000}
+SIZES = {"ours": 200_000, "findscu": 20_000, "findscu --quiet": 100_000, "pynetdicom": 3_000}
 
 
 def measure(*, rounds: int, scale: float) -> Iterator[Row]:
@@ -27,20 +40,31 @@ def measure(*, rounds: int, scale: float) -> Iterator[Row]:
     has_findscu = program("findscu") is not None
     ours: list[float] = []
     findscu: list[float] = []
+    quiet: list[float] = []
     pynetdicom: list[float] = []
-    peaks: list[int] = []
+    peaks: list[float] = []
     with serving("measures.answers", max(sizes.values())) as archive:
         for _ in range(rounds):
             counted = _report("ours", archive.port, sizes["ours"])
             ours.append(counted["rate"])
             peaks.append(counted["peak_kib"])
             if has_findscu:
-                findscu.append(_findscu(archive.port, sizes["findscu"]))
+                findscu.append(
+                    rate_without_start(partial(_findscu_counts, archive.port), sizes["findscu"])
+                )
+                quiet.append(
+                    rate_without_start(
+                        partial(_findscu_quiet, archive.port), sizes["findscu --quiet"]
+                    )
+                )
             pynetdicom.append(_report("pynetdicom", archive.port, sizes["pynetdicom"])["rate"])
     yield rate(GROUP, "doorward counts", ours, "answers/s")
     if has_findscu:
-        yield rate(GROUP, "findscu --log-level error", findscu, "answers/s", note="process start subtracted")
-        yield compared(GROUP, "doorward / findscu", ours, findscu, target=TARGET_FINDSCU)
+        note = "process start subtracted"
+        yield rate(GROUP, "findscu 2>&1 | grep -c", findscu, "answers/s", note=note)
+        yield compared(GROUP, "doorward / findscu | grep", ours, findscu, target=TARGET_FINDSCU)
+        yield rate(GROUP, "findscu --log-level error", quiet, "answers/s", note="tells no count")
+        yield compared(GROUP, "doorward / findscu without a count", ours, quiet)
     else:
         yield Missing(group=GROUP, name="findscu", reason="DCMTK is not installed")
     yield rate(GROUP, "pynetdicom send_c_find", pynetdicom, "answers/s")
@@ -60,39 +84,40 @@ def _report(contestant: str, port: int, count: int) -> dict[str, float]:
     return {"rate": count / found["seconds"], "peak_kib": found["peak_kib"]}
 
 
-def _findscu(port: int, count: int) -> float:
-    """Return answers/s by the difference of two sizes."""
-    few = max(1, count // 10)
-    seconds = _findscu_seconds(port, count) - _findscu_seconds(port, few)
-    if seconds <= 0:
-        raise Broken(f"{count} answers are too few to time findscu")
-    return (count - few) / seconds
-
-
-def _findscu_seconds(port: int, count: int) -> float:
-    # findscu ends with 0 even where it received nothing: what it says at this level must be nothing
-    command = [program("findscu") or "findscu", "--log-level", "error", "--study"]
-    command += ["--call", f"N{count}"]
+def _findscu_command(port: int, count: int, *options: str) -> list[str]:
+    command = ["findscu", *options, "--study", "--call", f"N{count}"]
     for key in ("0008,0052=STUDY", "0020,000D", "0020,1208"):
         command += ["--key", key]
-    return timed([*command, HOST, str(port)], most_s=60, must_be_silent=True)
+    return [*command, HOST, str(port)]
+
+
+def _findscu_quiet(port: int, count: int) -> float:
+    # findscu ends with 0 even where it received nothing: what it says at this level must be nothing
+    command = _findscu_command(port, count, "--log-level", "error")
+    return timed(command, most_s=60, must_be_silent=True)
+
+
+def _findscu_counts(port: int, count: int) -> float:
+    seconds, counted = counted_lines(_findscu_command(port, count), "Find Response", most_s=60)
+    if counted != count:
+        raise Broken(f"findscu showed {counted} of {count} answers")
+    return seconds
 
 
 # --- contestants, each in a process of its own ---
 
 
 async def _ours(port: int, count: int) -> dict[str, object]:
+    from doorward.audit.approach import DEFAULT_SYNTAX, Approach, Pace
     from doorward.audit.count import MatchCounter
+    from doorward.audit.facts import Endpoint
     from doorward.audit.scope import Scope
-    from doorward.net.client import Proposal, associate
-    from doorward.wire.uids import IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
+    from doorward.wire.uids import STUDY_ROOT_FIND
 
-    proposal = Proposal(
-        called_ae_title=f"N{count}",
-        calling_ae_title="DOORWARDBENCH",
-        contexts=[(STUDY_ROOT_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,))],
-    )
-    async with associate(HOST, port, proposal, gate=Scope.loopback()) as requestor:
+    endpoint = Endpoint(address=HOST, port=port)
+    approach = Approach(endpoint=endpoint, gate=Scope.loopback(), pace=Pace(0.0))
+    contexts = [(STUDY_ROOT_FIND, DEFAULT_SYNTAX)]
+    async with approach.association(f"N{count}", "DOORWARDBENCH", contexts) as requestor:
         counter = MatchCounter(asked=6)
         begun = time.perf_counter()
         found = await requestor.find(STUDY_ROOT_FIND, pdus.STUDY_QUERY, counter.take)

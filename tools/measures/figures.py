@@ -49,9 +49,7 @@ def rate(
     group: str, name: str, rates: Sequence[float], unit: str, *, note: str = "", digits: int = 0
 ) -> Figure:
     """Return a row for the median of several rates."""
-    return Figure(
-        group=group, name=name, value=f"{median(rates):,.{digits}f} {unit}", note=note
-    )
+    return Figure(group=group, name=name, value=f"{median(rates):,.{digits}f} {unit}", note=note)
 
 
 def compared(

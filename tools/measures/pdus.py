@@ -56,8 +56,13 @@ def receive_exactly(sock: socket.socket, size: int) -> bytes:
 
 
 def receive_pdu(sock: socket.socket) -> tuple[int, bytes]:
-    """Return type and body of one PDU."""
+    """Return type and body of one PDU.
+
+    Acknowledges at once: a peer that sends header and body apart must not wait for us. Linux forgets it (tcp(7)).
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
     pdu_type, length = _HEADER.unpack(receive_exactly(sock, 6))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
     return pdu_type, receive_exactly(sock, length)
 
 

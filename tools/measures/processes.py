@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,46 @@ def timed(
     if must_be_silent and (output or complaints):
         raise Broken(f"{command[0]} complained: {(output + complaints)[:400]}")
     return seconds
+
+
+def rate_without_start(seconds_for: Callable[[int], float], count: int) -> float:
+    """Return how many of ``count`` a program does in a second, by the difference of two sizes: start-up cancels out.
+
+    Where the smaller size took longer, other work on the machine was in the way, and both are measured again.
+    """
+    few = max(1, count // 10)
+    for _ in range(6):
+        seconds = seconds_for(count) - seconds_for(few)
+        if seconds > 0:
+            return (count - few) / seconds
+    raise Broken(f"{count} are too few to tell the work from the start of the process")
+
+
+def counted_lines(command: Sequence[str], word: str, *, most_s: float) -> tuple[float, int]:
+    """Return the seconds of ``command 2>&1 | grep -c word``, and the count."""
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment()
+    ) as speaker:
+        try:
+            counted = subprocess.run(
+                ["grep", "-c", word],
+                stdin=speaker.stdout,
+                capture_output=True,
+                text=True,
+                timeout=most_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            speaker.kill()
+            raise Broken(f"{command[0]} took longer than {most_s:g} s") from None
+    return time.perf_counter() - begun, int(counted.stdout)
+
+
+def output_of(command: Sequence[str], *, most_s: float) -> tuple[float, str]:
+    """Run a program to its end and return the seconds it took and what it said; raises Broken like ``timed``."""
+    seconds, output, _ = _run(command, most_s, (0,))
+    return seconds, output
 
 
 def report(module: str, *arguments: object, most_s: float = 120.0) -> dict[str, Any]:

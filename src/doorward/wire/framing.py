@@ -80,10 +80,9 @@ class Framer:
         while size - position >= HEADER_BYTES:
             pdu_type, length = unpack(chunk, position)
             # the one comparison that a stream of P-DATA-TF pays; everything else is judged with words
-            if not (pdu_type == _DATA_TF and _SMALLEST_DATA <= length <= data_most):
-                self._refuse(self._judge(pdu_type, length), chunk[position : position + 8])
-                if self.violation is not None:
-                    return
+            is_usual = pdu_type == _DATA_TF and _SMALLEST_DATA <= length <= data_most
+            if not is_usual and self._refuses(pdu_type, length, chunk[position : position + 8]):
+                return
             end = position + HEADER_BYTES + length
             if end > size:
                 self._needed = HEADER_BYTES + length
@@ -103,8 +102,7 @@ class Framer:
                 pdu_type, length = _HEADER.unpack(header)
                 prefix = bytes(header) if self._keeps_prefix else b""
             self._needed += length
-            self._refuse(self._judge(pdu_type, length), prefix)
-            if self.violation is not None:
+            if self._refuses(pdu_type, length, prefix):
                 return taken
         lacking = self._needed - len(self._pending)
         self._pending.append(memoryview(chunk)[taken : taken + lacking])
@@ -127,18 +125,20 @@ class Framer:
     def _keep(self, buffer: Fragment, position: int) -> None:
         """Hold what is not a whole PDU yet; a first byte that can begin none is refused at once."""
         if not PduType.ASSOCIATE_RQ <= buffer[position] <= PduType.ABORT:
-            self._refuse(self._judge(buffer[position], 0), buffer[position : position + 8])
+            self._refuses(buffer[position], 0, buffer[position : position + 8])
         else:
             self._pending = PlainBuffer() if isinstance(buffer, bytes) else WipedBuffer()
             self._pending.append(memoryview(buffer)[position:])
 
-    def _refuse(self, violation: PeerProtocolError | None, prefix: Fragment) -> None:
-        """Remember a violation, where there is one, and what the PDU at fault begins with."""
-        if violation is not None:
-            self.violation = violation
-            # After a whole PDU the peer speaks DICOM: what follows names no other protocol, and may name a patient.
-            self.prefix = bytes(prefix) if self._keeps_prefix else b""
-            self._pending.clear()
+    def _refuses(self, pdu_type: int, length: int, prefix: Fragment) -> bool:
+        """Tell whether a header is refused, and remember why and what the PDU at fault begins with."""
+        self.violation = self._judge(pdu_type, length)
+        if self.violation is None:
+            return False
+        # After a whole PDU the peer speaks DICOM: what follows names no other protocol, and may name a patient.
+        self.prefix = bytes(prefix) if self._keeps_prefix else b""
+        self._pending.clear()
+        return True
 
     def _judge(self, pdu_type: int, length: int) -> PeerProtocolError | None:
         """Return why a header is refused, or None."""

@@ -2,7 +2,7 @@
 
 Theory of operation: what an archive answers may name a patient, and CPython does not clear what it frees. So the bytes
 of a stranger are gathered in buffers that we own, never in ``bytes`` objects, and each buffer is zeroed when it is done
-with, also the smaller one that growth leaves behind (docs/decisions/0008-memory-that-forgets.md).
+with, also the smaller one that growth leaves behind (docs/decisions/0004-memory-that-forgets.md).
 """
 
 _SMALLEST = 64
