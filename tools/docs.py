@@ -151,6 +151,10 @@ def checks_page() -> str:
     return str(importlib.import_module("doorward.audit.checks").catalogue_markdown())
 
 
+def knowledge_page() -> str:
+    return str(importlib.import_module("doorward.knowledge.sources").sources_markdown())
+
+
 def cli_page() -> str:
     typer_main = importlib.import_module("typer.main")
     command = typer_main.get_command(importlib.import_module("doorward.cli.app").app)
@@ -214,6 +218,7 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "cli.md": ("src/doorward/cli", cli_page),
     "errors.md": ("src/doorward/errors.py", errors_page),
     "floors.md": ("tools/house.py and the imports", floors_page),
+    "knowledge.md": ("src/doorward/knowledge", knowledge_page),
     "limits.md": ("src/doorward/limits.py", limits_page),
     "report.schema.json": ("src/doorward/audit/report", schema_page),
     "states.md": ("src/doorward/wire/table.py", states_page),

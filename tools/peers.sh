@@ -6,7 +6,22 @@ PATH=$PATH:/usr/sbin
 missing=""
 command -v echoscu >/dev/null && command -v dcmqrscp >/dev/null || missing="$missing dcmtk"
 command -v Orthanc >/dev/null || missing="$missing orthanc"
+[ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing="$missing orthanc-dicomweb"
 command -v nmap >/dev/null || missing="$missing nmap"
+command -v openssl >/dev/null || missing="$missing openssl"
+command -v gnutls-serv >/dev/null || missing="$missing gnutls-bin"
+command -v selfserv >/dev/null || missing="$missing libnss3-tools"
+command -v nginx >/dev/null || missing="$missing nginx-light"
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+command -v mariadbd >/dev/null && command -v my_print_defaults >/dev/null || missing="$missing mariadb-server-core mariadb-client-core"
+command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v slapd >/dev/null || missing="$missing slapd"
+command -v smbd >/dev/null || missing="$missing samba"
+command -v ganesha.nfsd >/dev/null || missing="$missing nfs-ganesha nfs-ganesha-mem"
+command -v lighttpd >/dev/null || missing="$missing lighttpd"
+command -v apache2 >/dev/null || missing="$missing apache2-bin"
+[ -e /usr/lib/lighttpd/mod_openssl.so ] || missing="$missing lighttpd-mod-openssl"
+command -v vsftpd >/dev/null || missing="$missing vsftpd"
 command -v strace >/dev/null || missing="$missing strace"
 [ -n "$missing" ] || exit 0
 
@@ -15,17 +30,19 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     exit 0
 fi
 
-# Debian's orthanc package starts an archive on all addresses that takes images from strangers. Where an init system would
-# do that, the owner of the machine decides; in containers nothing is started.
-case $missing in
-*orthanc*)
-    if [ -d /run/systemd/system ] && [ -z "${CI:-}" ]; then
-        missing=$(echo "$missing" | sed 's/ orthanc//')
-        echo "doorward: orthanc is left out: its package would start a server open to your network; to have its tests run:" \
-            "apt-get install orthanc && systemctl disable --now orthanc" >&2
-    fi
-    ;;
-esac
+# These packages start a server, some on all addresses; Debian's orthanc takes images from strangers. Where an init system
+# would do that, the owner of the machine decides; in containers nothing is started.
+if [ -d /run/systemd/system ] && [ -z "${CI:-}" ]; then
+    left="" wanted=$missing missing=""
+    for package in $wanted; do
+        case $package in
+        orthanc* | nginx-light | postgresql | redis-server | slapd | samba | nfs-ganesha* | lighttpd* | vsftpd) left="$left $package" ;;
+        *) missing="$missing $package" ;;
+        esac
+    done
+    [ -z "$left" ] || echo "doorward: left out, because their packages would start servers on this machine:$left; to have their" \
+        "tests run: apt-get install$left, then systemctl disable --now each of them" >&2
+fi
 [ -n "$missing" ] || exit 0
 
 echo "doorward: installing the peers of the tests:$missing" >&2

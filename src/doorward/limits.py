@@ -106,10 +106,86 @@ class Limits:
     associations_per_peer: int = _bound(
         64, "associations", "from one address; loopback test fleets raise it"
     )
+    read_buffer_bytes: int = _bound(
+        262_144,
+        "bytes per connection",
+        "one read of a busy connection, which is what asyncio reads at a time; idle ones hold 4 KiB",
+    )
     write_buffer_bytes: int = _bound(
         1_048_576,
         "bytes per connection",
         "queued for a peer that does not read; then we wait for it",
+    )
+    # --- HTTP (net/http.py, web/, audit/probes/) ---
+    http_head_bytes: int = _bound(
+        65_536,
+        "bytes",
+        "status line and headers of one answer; Apache, nginx and Tomcat send at most 8 to 64 KiB",
+    )
+    http_headers: int = _bound(256, "headers", "of one answer; ordinary ones have below 40")
+    http_body_bytes: int = _bound(
+        262_144, "bytes", "kept of a page; the front pages of imaging products are below 100 KiB"
+    )
+    http_head_s: float = _bound(
+        20.0,
+        "seconds",
+        "from the request to the end of the headers; application servers start late",
+    )
+    http_body_s: float = _bound(60.0, "seconds", "from the headers to the end of the body")
+    jdwp_s: float = _bound(3.0, "seconds", "for fourteen bytes; a debugger answers at once")
+    http_redirects: int = _bound(3, "redirects", "to the same door; to another one: none")
+    http_silences: int = _bound(
+        3, "requests in a row", "without a usable answer; then a door is asked no more"
+    )
+    json_depth: int = _bound(
+        32, "levels", "DICOM JSON (PS3.18 Annex F) has three for each level of sequences"
+    )
+    json_text_bytes: int = _bound(
+        128, "bytes", "a key, a number, or a string that is read; longer ones are counted unread"
+    )
+    qido_page_matches: int = _bound(
+        500, "studies", "asked for at a time; dcm4chee and others give at most 1,000"
+    )
+    qido_page_bytes: int = _bound(
+        67_108_864, "bytes", "one page of studies, counted in a stream; a study takes 1 to 3 KiB"
+    )
+    # --- databases and file shares (greetings/, net/exchange.py) ---
+    greeting_bytes: int = _bound(
+        65_536,
+        "bytes",
+        "everything that one conversation may bring; a MongoDB greeting has some 500, an SMB negotiation 200 to 400",
+    )
+    greeting_s: float = _bound(
+        15.0,
+        "seconds",
+        "one whole conversation; MySQL and slapd look up our name first, which takes 5 to 10 s without a DNS",
+    )
+    # --- folders and HL7 (web/, greetings/, audit/probes/) ---
+    listing_bytes: int = _bound(
+        16_777_216,
+        "bytes",
+        "one list of a folder, counted in a stream; a list of 100,000 names takes some 15 MB",
+    )
+    hl7_listen_s: float = _bound(
+        1.0, "seconds", "whether a port says something by itself; an HL7 receiver does not"
+    )
+    hl7_reply_s: float = _bound(
+        15.0, "seconds", "from our message to its acknowledgement; interface engines may queue"
+    )
+    # --- newer knowledge (knowledge/) ---
+    knowledge_json_bytes: int = _bound(
+        33_554_432, "bytes", "a CSAF or KEV file, read whole; the KEV catalogue has some 1.5 MB"
+    )
+    knowledge_csv_bytes: int = _bound(
+        134_217_728,
+        "bytes",
+        "an EPSS file, inflated and read line by line; 300,000 ids take some 10 MB",
+    )
+    knowledge_line_bytes: int = _bound(
+        512, "bytes", "one line of an EPSS file; the longest has some 80"
+    )
+    knowledge_text_chars: int = _bound(
+        160, "characters", "kept of a title or name in an advisory, cut there"
     )
     # --- audit ---
     targets: int = _bound(
@@ -136,6 +212,11 @@ class Limits:
     probe_gap_s: float = _bound(
         0.2, "seconds", "between two connections to one host (manners, promise 5)"
     )
+    hello_gap_s: float = _bound(
+        0.05,
+        "seconds",
+        "between two ClientHellos to one host: no handshake is ever finished, none costs a signature twice",
+    )
     congestion_retries: int = _bound(
         2, "retries", "after a 2/x/x rejection, each after twice the pause before"
     )
@@ -144,6 +225,22 @@ class Limits:
         0.5,
         "seconds",
         "TLS 1.3 refuses a missing client certificate only after the handshake (RFC 8446 section 4.4.2.4)",
+    )
+    tls_hellos: int = _bound(
+        256,
+        "connections",
+        "ClientHellos to one port: a server with every suite of OpenSSL in four versions takes some 220",
+    )
+    tls_flight_bytes: int = _bound(
+        131_072,
+        "bytes",
+        "the first flight of a TLS server; a list of client authorities may fill 64 KiB (RFC 5246 section 7.4.4)",
+    )
+    tls_certificates: int = _bound(
+        16, "certificates", "read of one chain; the public ones have two to five"
+    )
+    tls_prelude_bytes: int = _bound(
+        16_384, "bytes", "what a server says before it switches to TLS (STARTTLS and the like)"
     )
     hosts_at_a_time: int = _bound(
         64, "systems", "asked at the same time; each with one association at a time"

@@ -9,7 +9,9 @@ import doorward
 from doorward.cli.main import run
 
 
-@pytest.mark.parametrize("command", ["audit", "checks", "explain", "scope"])
+@pytest.mark.parametrize(
+    "command", ["audit", "checks", "explain", "knowledge", "practice", "scope"]
+)
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert run([command, "--help"]) == 0
     assert f"Usage: doorward {command}" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The data files are read strictly: a slip fails here, not in an audit."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,8 @@ def test_rows_come_back_in_file_order_with_lists_as_tuples(tmp_path, monkeypatch
         ('[[row]]\nname = "a"\nshare = true\n', "share"),
         ('[[row]]\nname = "a"\ntags = "x"\n', "tags"),
         ('[[row]]\nname = "a"\nfrom_ = "1"\n', "from_"),
+        ('[[row]]\nname = "a"\ntags = ["x", 1]\n', "tags"),
+        ("row = 7\n", "row"),
     ],
 )
 def test_a_slip_names_the_file_and_the_field(tmp_path, monkeypatch, text, field):
@@ -67,3 +70,12 @@ def test_a_file_that_is_no_toml_is_a_config_error(tmp_path, monkeypatch):
 def test_a_missing_file_is_a_config_error():
     with pytest.raises(ConfigError, match="cannot be read"):
         loader.read("doorward.knowledge", "nowhere.toml")
+
+
+def test_rows_that_were_read_elsewhere_are_held_to_the_same_rules():
+    file = Path("x.json")
+    assert loader.rows_of([{"name": "a", "from": "1"}], file, "row", Row)[0].from_ == "1"
+    for found in ({}, ["a"], [{"name": "a", "colour": "red"}]):
+        with pytest.raises(ConfigError) as error:
+            loader.rows_of(found, file, "row", Row)
+        assert error.value.file == file

@@ -4,6 +4,7 @@ scope      who permitted which addresses; the gate in front of every connection
 targets    what the operator typed -> hosts and ports
 probes/    one question each -> facts            (may connect, never judges)
 facts      what was seen, without patient data
+tls_*      facts of TLS in depth, the interview that finds them, profiles they are held against
 survey     the order, pace and end of all questions
 checks/    facts -> findings                     (judges, never connects)
 verdict    findings, severities, judged systems

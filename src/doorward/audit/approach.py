@@ -52,11 +52,15 @@ class Pace:
         self.connections = 0
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Hold the only connection to the system for as long as the context is open."""
+    async def turn(self, gap_s: float | None = None) -> AsyncIterator[None]:
+        """Hold the only connection to the system for as long as the context is open.
+
+        ``gap_s``: another gap than usual before it, for what costs the system next to nothing.
+        """
         now = asyncio.get_running_loop().time
         async with self._lock:
-            wait_s = self._last_end + self._gap_s - now()
+            gap = self._gap_s if gap_s is None else min(gap_s, self._gap_s)
+            wait_s = self._last_end + gap - now()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             self.connections += 1

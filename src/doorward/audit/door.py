@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from doorward.audit.database_facts import DatabaseFacts
 from doorward.audit.facts import (
     AssociationFacts,
     AssociationReply,
@@ -24,15 +25,29 @@ from doorward.audit.facts import (
     PortState,
     QueryEnd,
     QueryFacts,
+    ReachFacts,
     Reply,
     SystemFacts,
     TlsFacts,
     TransportFacts,
 )
+from doorward.audit.file_facts import FtpFacts, ListingFacts, WebdavFacts
+from doorward.audit.hl7_facts import Hl7Facts
+from doorward.audit.share_facts import ShareFacts
+from doorward.audit.web_facts import Access, DebuggerFacts, DicomWebFacts, WebFacts
 from doorward.knowledge.implementations import Identification, identify
 from doorward.wire.pdu import ContextResult
 
 FactsT = TypeVar("FactsT", bound=Facts)
+
+#: FTP servers as ``greetings.ftp`` names them -> keys of remediation texts.
+FTP_REMEDIES = {
+    "vsftpd": "vsftpd",
+    "ProFTPD": "proftpd",
+    "Pure-FTPd": "pureftpd",
+    "FileZilla Server": "filezilla",
+    "Microsoft IIS FTP": "iis",
+}
 
 _DICOM_REPLIES = (Reply.ACCEPTED, Reply.REJECTED, Reply.ABORTED)
 _DROPPED = (Reply.ABORTED, Reply.CLOSED)
@@ -118,12 +133,22 @@ class Door:
     # --- what speaks here ---
 
     @property
+    def database(self) -> DatabaseFacts | None:
+        """What a database said that was recognised."""
+        return next((f for f in self.answered(DatabaseFacts) if f.is_recognised), None)
+
+    @property
+    def share(self) -> ShareFacts | None:
+        """What a file server said that was recognised."""
+        return next((f for f in self.answered(ShareFacts) if f.is_recognised), None)
+
+    @property
     def state(self) -> PortState | None:
         """What TCP said; also from attempts without an answer, because a state is no verdict."""
         states = {
             a.facts.port_state
-            for a in self.attempts("association")
-            if isinstance(a.facts, AssociationFacts)
+            for a in (*self.attempts("association"), *self.attempts("reach"))
+            if isinstance(a.facts, (AssociationFacts, ReachFacts))
         }
         for state in (PortState.OPEN, PortState.CLOSED, PortState.FILTERED, PortState.UNREACHABLE):
             if state in states:
@@ -173,8 +198,25 @@ class Door:
 
     @property
     def is_dicom(self) -> bool:
-        """The DICOM checks have a meaning here: it speaks DICOM, or asks for a certificate first."""
-        return self.speaks_dicom or self.demands_certificate
+        """The DICOM checks have a meaning here: it speaks DICOM, or asks for a certificate first.
+
+        A port where nobody tried an association (HTTPS by its number) hides something else behind its certificate.
+        """
+        return self.speaks_dicom or (self.demands_certificate and self._was_tried_for_dicom)
+
+    @property
+    def _was_tried_for_dicom(self) -> bool:
+        return bool(self.attempts("association")) or not self.attempts("reach")
+
+    @property
+    def shows_imaging(self) -> bool:
+        """Something of imaging stands here: DICOM, a product's page or interface, or DICOMweb that answers."""
+        roots = [root for facts in self.answered(DicomWebFacts) for root in facts.roots]
+        return (
+            self.is_dicom
+            or any(facts.has_imaging for facts in self.answered(WebFacts))
+            or any(root.qido is Access.OPEN for root in roots)
+        )
 
     @property
     def speaks_other(self) -> str:
@@ -188,7 +230,24 @@ class Door:
             for reply in facts.replies:
                 if reply.reply is Reply.NOT_DICOM and reply.looks_like != "tls":
                     return reply.looks_like or "unknown"
-        return ""
+        return self._recognised
+
+    @property
+    def _recognised(self) -> str:
+        """The protocol that a probe of another kind than DICOM recognised, or ""."""
+        if self.database is not None:
+            return self.database.protocol
+        if self.share is not None:
+            return self.share.protocol
+        web = [facts for facts in self.answered(WebFacts) if facts.speaks_http]
+        if web:
+            return "https" if all(facts.over_tls for facts in web) else "http"
+        if any(facts.is_recognised for facts in self.answered(FtpFacts)):
+            return "ftp"
+        if any(facts.is_jdwp for facts in self.answered(DebuggerFacts)):
+            return "jdwp"
+        hl7 = next(iter(self.answered(Hl7Facts)), None)
+        return "" if hl7 is None else "hl7" if hl7.is_hl7 else hl7.looks_like
 
     @property
     def identification(self) -> Identification:
@@ -205,12 +264,33 @@ class Door:
 
         Orthanc and dcmqrscp name the same stack; Orthanc agrees to storage commitment, dcmqrscp has none.
         """
-        keys = self.identification.remedies
+        if self.database is not None:
+            return (self.database.protocol,)
+        if self.share is not None:
+            return ("smb" if self.share.protocol == "smb" else "nfs",)
+        products = (*self._web_products, *self.identification.remedies, *self._file_servers)
+        keys = tuple(dict.fromkeys(products))
         answers = [c for f in self.answered(CapabilityFacts) for c in f.contexts]
         commitment = {c.result for c in answers if c.service == "commitment"}
         if "orthanc" in keys and commitment:
             return ("orthanc",) if ContextResult.ACCEPTANCE in commitment else ("dcmtk", "orthanc")
         return keys
+
+    @property
+    def _web_products(self) -> tuple[str, ...]:
+        """Which archives show themselves in HTTP here."""
+        seen = self.answered(WebFacts)
+        keys = [one.key for facts in seen for one in (*facts.rest, *facts.products)]
+        return tuple(key for key in keys if key)
+
+    @property
+    def _file_servers(self) -> tuple[str, ...]:
+        """Whose lists of files were seen here."""
+        folders = [f for facts in self.answered(ListingFacts) for f in facts.folders]
+        folders += [f for facts in self.answered(WebdavFacts) for f in facts.folders]
+        ftp = [FTP_REMEDIES.get(facts.product, "") for facts in self.answered(FtpFacts)]
+        found = dict.fromkeys((*(folder.software for folder in folders), *ftp))
+        return tuple(key for key in found if key)
 
     # --- who gets in ---
 
@@ -326,6 +406,11 @@ def doors(system: SystemFacts) -> tuple[Door, ...]:
 def dicom_doors(system: SystemFacts) -> tuple[Door, ...]:
     """Return the doors on which the DICOM checks have a meaning."""
     return tuple(door for door in doors(system) if door.is_dicom)
+
+
+def shows_imaging(system: SystemFacts) -> bool:
+    """Tell whether anything of imaging was seen on any port of this system."""
+    return any(door.shows_imaging for door in doors(system))
 
 
 def describe(reply: AssociationReply) -> str:

@@ -9,6 +9,17 @@ auditor chose itself or that describe software. Nothing read from a data set but
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from doorward.audit.credential_facts import CredentialFacts
+from doorward.audit.database_facts import DatabaseFacts
+from doorward.audit.fhir_facts import FhirFacts
+from doorward.audit.file_facts import FtpFacts, ListingFacts, WebdavFacts
+from doorward.audit.hl7_facts import Hl7Facts
+from doorward.audit.share_facts import ShareFacts
+from doorward.audit.tally import UNKNOWN_COUNT as UNKNOWN_COUNT  # noqa: PLC0414 - everybody takes them from here
+from doorward.audit.tally import Count as Count  # noqa: PLC0414
+from doorward.audit.tally import Exactness as Exactness  # noqa: PLC0414
+from doorward.audit.tls_facts import TlsDepthFacts
+from doorward.audit.web_facts import DebuggerFacts, DicomWebFacts, WebFacts, WebHygieneFacts
 from doorward.net.certificate import CertificateFacts
 
 
@@ -43,6 +54,13 @@ class PortState(StrEnum):
     UNREACHABLE = "unreachable"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReachFacts:
+    """Whether anything listens on a port that is not expected to speak DICOM."""
+
+    port_state: PortState
+
+
 class Reply(StrEnum):
     """What came back to one A-ASSOCIATE-RQ."""
 
@@ -74,8 +92,8 @@ class Rejection:
 
     @property
     def is_transient(self) -> bool:
-        """Congestion or a limit: never a verdict (2/x/x)."""
-        return self.result == 2
+        """Congestion or a limit (2/x/x), or a result that Table 9-21 does not have: never a verdict."""
+        return self.result != 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +129,7 @@ class ContextAnswer:
 
     abstract_syntax: str
     name: str
-    #: echo | find | get | move | store | worklist | mpps | commitment | print
+    #: echo | find | get | move | store | worklist | mpps | commitment | print | control (a made-up SOP class)
     service: str
     #: PS3.8 Table 9-18; None where the peer did not answer this context at all.
     result: int | None
@@ -128,28 +146,6 @@ class CapabilityFacts:
     def accepted(self, *services: str) -> tuple[ContextAnswer, ...]:
         """Return the accepted contexts of the services."""
         return tuple(c for c in self.contexts if c.service in services and c.result == 0)
-
-
-class Exactness(StrEnum):
-    """How far a count may be trusted (design: contracts)."""
-
-    EXACT_COUNTER = "exact_counter"
-    EXACT_ENUMERATED = "exact_enumerated"
-    AT_LEAST = "at_least"
-    ESTIMATED = "estimated"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
-    """A number with its honesty. ``value`` is None exactly where ``exactness`` is UNKNOWN."""
-
-    value: int | None
-    exactness: Exactness
-    method: str  # a short sentence for people: how it was counted, and why it is not exact
-
-
-UNKNOWN_COUNT = Count(value=None, exactness=Exactness.UNKNOWN, method="not counted")
 
 
 class QueryEnd(StrEnum):
@@ -239,7 +235,27 @@ class TransportFacts:
     detail: str = ""
 
 
-Facts = AssociationFacts | CapabilityFacts | ExposureFacts | AttributeFacts | TransportFacts
+Facts = (
+    ReachFacts
+    | AssociationFacts
+    | CapabilityFacts
+    | ExposureFacts
+    | AttributeFacts
+    | TransportFacts
+    | TlsDepthFacts
+    | WebFacts
+    | DicomWebFacts
+    | WebHygieneFacts
+    | DebuggerFacts
+    | DatabaseFacts
+    | ShareFacts
+    | ListingFacts
+    | WebdavFacts
+    | FtpFacts
+    | Hl7Facts
+    | FhirFacts
+    | CredentialFacts
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

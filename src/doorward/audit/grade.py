@@ -6,7 +6,7 @@ required question is undecided is not rated, unless what is known already means 
 A signed acceptance changes a verdict, not the danger: it counts here like a fail.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from doorward.audit.door import Door
@@ -34,6 +34,8 @@ REQUIRED = (
     "dimse_store_open",
     "dimse_tls_missing",
 )
+#: The same for every web port on which something of imaging shows itself.
+REQUIRED_ON_THE_WEB = ("web_qido_open", "web_rest_open", "web_viewer_open")
 
 _DECIDED = (Verdict.PASS, Verdict.FAIL, Verdict.ACCEPTED, Verdict.NOT_APPLICABLE)
 _BAD = (Verdict.FAIL, Verdict.ACCEPTED)
@@ -56,9 +58,32 @@ def _cap(grade: str, check: str, reason: str, severity: Severity = Severity.LOW)
 CAPS = (
     _cap("F", "dimse_query_unprotected", "strangers get answers to study queries (E5)"),
     _cap("F", "dimse_patient_attributes_returned", "strangers get patient attributes"),
+    _cap("F", "web_qido_open", "DICOMweb answers queries of strangers (E5)", Severity.CRITICAL),
+    _cap("F", "web_wado_open", "DICOMweb would give images to strangers (E6)", Severity.CRITICAL),
+    _cap("F", "web_rest_open", "the archive's interface answers strangers", Severity.CRITICAL),
+    _cap("F", "fhir_search_open", "FHIR answers searches of strangers", Severity.CRITICAL),
+    _cap("F", "files_listing_open", "strangers get the list of image files", Severity.CRITICAL),
+    _cap("F", "files_webdav_open", "WebDAV shows strangers the images", Severity.CRITICAL),
+    _cap("F", "files_ftp_anonymous", "FTP shows strangers the images", Severity.CRITICAL),
+    _cap("F", "db_no_password", "a database lets strangers in", Severity.CRITICAL),
+    # Whoever is root, administrator or debugger reads all there is.
+    _cap("F", "db_default_account_open", "a database's root has no password", Severity.CRITICAL),
+    _cap("F", "auth_default_credentials", "the documented login is accepted", Severity.CRITICAL),
+    _cap("F", "web_console_open", "a management console asks for no login", Severity.CRITICAL),
+    _cap("F", "web_jdwp_open", "a debugger runs the code of strangers", Severity.CRITICAL),
     _cap("E", "dimse_store_open", "strangers may negotiate storage (E7)"),
     _cap("E", "dimse_retrieve_open", "strangers may negotiate retrieval"),
     _cap("E", "dimse_worklist_open", "strangers may negotiate the worklist"),
+    _cap("E", "web_stow_open", "DICOMweb would store what strangers send (E7)", Severity.HIGH),
+    _cap("E", "web_wado_uri_open", "WADO-URI takes requests of strangers", Severity.HIGH),
+    _cap("E", "web_viewer_open", "a web viewer opens without a login (W1)", Severity.HIGH),
+    _cap("E", "fhir_search_open", "FHIR answers searches of strangers", Severity.HIGH),
+    _cap("D", "db_no_password", "a database asks its own machine for no password", Severity.HIGH),
+    _cap("D", "files_listing_open", "strangers get lists of files (W3)", Severity.HIGH),
+    _cap("D", "files_webdav_open", "WebDAV shows folders to strangers (W3)", Severity.HIGH),
+    _cap("D", "files_ftp_anonymous", "FTP lets strangers in (W3)", Severity.HIGH),
+    _cap("D", "hl7_port_open", "the HL7 port answers strangers", Severity.HIGH),
+    _cap("D", "smb_v1_spoken", "version 1 of SMB is spoken", Severity.HIGH),
     _cap("D", "dimse_other_services_open", "strangers may negotiate other services"),
     _cap("D", "dimse_ae_accepts_any", "callers with made-up AE titles are accepted (E3)"),
     _cap("D", "dimse_ae_called_only", "only the called AE title is checked"),
@@ -75,6 +100,33 @@ CAPS = (
     _cap("C", "tls_cipher_weak", "the cipher suite is weak", Severity.MEDIUM),
     _cap("C", "tls_certificate_weak_key", "the certificate is weak", Severity.MEDIUM),
     _cap("C", "tls_certificate_expired", "the certificate is not valid today", Severity.MEDIUM),
+    _cap("C", "web_viewer_plain_http", "a web viewer uses plain HTTP (W2)", Severity.MEDIUM),
+    _cap("C", "web_plain_http", "the web side of imaging uses plain HTTP", Severity.MEDIUM),
+    _cap("C", "web_cors_any", "pages of any site may read DICOMweb answers", Severity.MEDIUM),
+    _cap("C", "files_ftp_plain", "FTP takes passwords in clear text", Severity.HIGH),
+    _cap("C", "files_listing_open", "strangers get lists of files", Severity.MEDIUM),
+    _cap("C", "files_webdav_open", "WebDAV shows folders to strangers", Severity.MEDIUM),
+    _cap("C", "files_ftp_anonymous", "FTP lets strangers in", Severity.MEDIUM),
+    _cap("C", "db_port_reachable", "a database can be reached from the internet", Severity.HIGH),
+    _cap(
+        "C", "share_port_reachable", "file shares can be reached from the internet", Severity.HIGH
+    ),
+    _cap("C", "ldap_anonymous_bind", "the directory takes anonymous binds", Severity.MEDIUM),
+    _cap("C", "tls_ssl3_offered", "SSL 3.0 is accepted"),
+    _cap("C", "tls_version_old_offered", "TLS older than 1.2 is accepted", Severity.MEDIUM),
+    _cap("C", "tls_suite_broken_offered", "suites without real protection are accepted"),
+    _cap("C", "tls_group_dh_small", "Diffie-Hellman runs in a breakable group", Severity.HIGH),
+    _cap("C", "tls_chain_weak", "a certificate of the chain is weak", Severity.MEDIUM),
+    _cap("C", "tls_chain_expired", "a certificate of the chain is not valid", Severity.MEDIUM),
+    _cap("B", "tls_profile_b12_missed", "TLS does not meet PS3.15 B.12", Severity.MEDIUM),
+    _cap("B", "tls_suite_small_block_offered", "64-bit blocks are accepted", Severity.MEDIUM),
+    _cap(
+        "B",
+        "product_web_version_vulnerable",
+        "the web product likely has a weakness",
+        Severity.MEDIUM,
+    ),
+    _cap("B", "web_server_outdated", "a web server is past its end", Severity.MEDIUM),
     _cap("B", "tls_certificate_untrusted", "clients cannot check the certificate", Severity.MEDIUM),
     _cap(
         "B",
@@ -155,7 +207,8 @@ def _has_failed(findings: Sequence[Finding]) -> bool:
 
 
 def _is_mutual(tried: Sequence[Door]) -> bool:
-    return all(door.demands_certificate for door in tried if door.is_dicom)
+    dicom = [door for door in tried if door.is_dicom]
+    return bool(dicom) and all(door.demands_certificate for door in dicom)
 
 
 def _top(letter: str) -> int:
@@ -170,12 +223,13 @@ def _letter(score: int) -> str:
 
 def _gaps(findings: Sequence[Finding], tried: Sequence[Door]) -> Iterator[str]:
     """Yield why there can be no grade; nothing where the coverage is enough."""
-    if not any(door.is_dicom for door in tried):
-        yield "Not rated: no port was seen to speak DICOM."
+    imaging = {door.port for door in tried if door.shows_imaging}
+    if not imaging:
+        yield "Not rated: no port was seen to speak DICOM, and no imaging product shows itself."
     for finding in findings:
         if (
-            finding.check in REQUIRED
-            and finding.port is not None
+            finding.port is not None
+            and _is_required(finding, imaging)
             and finding.verdict not in _DECIDED
         ):
             state = finding.verdict.replace("_", " ")
@@ -185,8 +239,19 @@ def _gaps(findings: Sequence[Finding], tried: Sequence[Door]) -> Iterator[str]:
             yield f"Not rated: port {door.port} is open, and nobody knows what is behind it."
 
 
+def _is_required(finding: Finding, imaging: Set[int]) -> bool:
+    return finding.check in REQUIRED or (
+        finding.check in REQUIRED_ON_THE_WEB and finding.port in imaging
+    )
+
+
 def _is_riddle(door: Door) -> bool:
-    return door.state is PortState.OPEN and not door.is_dicom and not door.speaks_other
+    return (
+        door.state is PortState.OPEN
+        and not door.is_dicom
+        and not door.demands_certificate
+        and not door.speaks_other
+    )
 
 
 _INTRODUCTION = f"""# Grades and the exposure ladder
@@ -201,16 +266,20 @@ acceptance does not change a grade: the danger is the same.
 
 _NO_GRADE = """## Not rated
 
-Silence is no safety. There is no grade when no port spoke DICOM, when an open port could not be
-named, or when one of these checks is undecided (inconclusive, error, not tested) on a DICOM port:
+Silence is no safety. There is no grade when nothing of imaging was seen (no port spoke DICOM, no
+imaging product showed itself on the web), when an open port could not be named, or when one of
+these checks is undecided (inconclusive, error, not tested) on a DICOM port:
 """
 
 _LADDER = """## The ladder
 
-E5 and E6 (reading) and E7 (writing) are separate. E6 and E7 rest on negotiation alone, because
-nothing is ever retrieved or stored: an archive that agrees to a presentation context and refuses
-the request later, as Orthanc does, looks more open than it is. Where the audit sees that (the query
-context was accepted and the query refused), the findings say so.
+E5 and E6 (reading) and E7 (writing) are separate. On DICOM ports E6 and E7 rest on negotiation
+alone, because nothing is ever retrieved or stored: an archive that agrees to a presentation context
+and refuses the request later, as Orthanc does, looks more open than it is. Where the audit sees
+that (the query context was accepted and the query refused), the findings say so. On web ports they
+rest on requests that cannot succeed: for an instance that does not exist, and without a body.
+E5 is also reached where DICOMweb or the archive's own interface lists studies without a login.
+What only the machine itself is served is a low finding, and no rung.
 """
 
 
@@ -228,6 +297,8 @@ def grading_markdown(rungs: Mapping[str, str]) -> str:
         ),
         _NO_GRADE,
         "".join(f"- `{check}`\n" for check in REQUIRED),
+        "Or one of these on a web port on which something of imaging shows itself:\n",
+        "".join(f"- `{check}`\n" for check in REQUIRED_ON_THE_WEB),
         "What already means F stays F: no further answer could make it better.\n",
         _LADDER,
         _table("rung | meaning", (f"{rung} | {words}" for rung, words in rungs.items())),

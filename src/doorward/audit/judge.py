@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from doorward.audit.checks import CATALOGUE, Per, rule_of
-from doorward.audit.checks.ruling import Ruling, not_applicable, unanswered
+from doorward.audit.checks.ruling import Ruling, not_applicable, not_tested, unanswered
 from doorward.audit.door import Door, doors
 from doorward.audit.facts import UNKNOWN_COUNT, Count, Exactness, PortState, SystemFacts
 from doorward.audit.grade import grade
@@ -43,6 +43,11 @@ _REMEDY_HEADINGS = {
     "dcmtk": "If it is dcmqrscp or storescp of DCMTK",
     "conquest": "If it is ConQuest",
     "dicoogle": "If it is Dicoogle",
+    "nginx": "If it is nginx",
+    "apache": "If it is Apache httpd",
+    "lighttpd": "If it is lighttpd",
+    "iis": "If it is Microsoft IIS",
+    "python": "If it is Python's http.server",
 }
 
 
@@ -99,11 +104,19 @@ def _findings(system: SystemFacts, tried: Sequence[Door], now: datetime) -> Iter
     dicom = tuple(door for door in tried if door.is_dicom)
     for check in CATALOGUE:
         bound = rule_of(check.id)
-        places = tried if bound.per is Per.PORT else dicom
-        if not places:
+        places = {
+            Per.PORT: tried,
+            Per.DOOR: dicom,
+            Per.ASKED: tuple(door for door in tried if door.attempts(check.probe)),
+            Per.SYSTEM: tried[:1],
+        }[bound.per]
+        if not places and bound.per is Per.ASKED:
+            yield _finding(check, not_tested("No port was asked this question."), system, None)
+        elif not places:
             yield _finding(check, _without_dicom(system, tried), system, None)
         for door in places:
-            yield _finding(check, bound.rule(door, now), system, door)
+            place = None if bound.per is Per.SYSTEM else door
+            yield _finding(check, bound.rule(door, now), system, place)
 
 
 def _finding(check: Check, ruling: Ruling, system: SystemFacts, door: Door | None) -> Finding:
@@ -180,6 +193,15 @@ def _signed(
 
 
 def _service(door: Door) -> Service:
+    if door.database is not None:
+        return Service(
+            port=door.port,
+            protocol=door.database.protocol,
+            tls=door.database.tls_version,
+            product=f"{door.database.product} {door.database.version}".strip(),
+            version=door.database.version,
+            confidence="claim",
+        )
     found = door.identification
     return Service(
         port=door.port,
@@ -193,6 +215,8 @@ def _service(door: Door) -> Service:
 
 
 def _protocol(door: Door) -> str:
+    if door.share is not None:
+        return door.share.protocol
     if door.speaks_plain_dicom:
         return "dicom"
     if door.speaks_dicom:

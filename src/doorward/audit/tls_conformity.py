@@ -56,6 +56,8 @@ class Conformity:
     meets: bool | None
     because: tuple[str, ...]
     advice: tuple[str, ...]
+    #: Not shown, and no hello could show it: a port need not use all that its software is able to do.
+    is_hidden: bool = False
 
 
 Told = tuple[Status, str]
@@ -73,6 +75,7 @@ def conformity(facts: TlsDepthFacts, profile_id: str) -> Conformity:
         meets=False if broken else None if must else True,
         because=_sentences(broken or must),
         advice=_sentences(advice),
+        is_hidden=bool(must) and all(a.status is Status.NOT_SHOWN for a in must),
     )
 
 

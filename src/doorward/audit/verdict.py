@@ -11,10 +11,21 @@ from enum import IntEnum, StrEnum
 from doorward.audit.facts import UNKNOWN_COUNT, Count, SystemFacts
 
 #: The products that every remediation text speaks to; "generic" is always there (see ``Check.remedy_for``).
-PRODUCTS = ("generic", "orthanc", "dcm4chee", "dcmtk", "conquest", "dicoogle")
+PRODUCTS = (
+    *("generic", "orthanc", "dcm4chee", "dcmtk", "conquest", "dicoogle"),
+    # What a port serves that is no archive goes by the name of its protocol.
+    *("postgresql", "mysql", "mssql", "oracle", "mongodb", "redis", "elasticsearch", "ldap"),
+    *("smb", "nfs"),
+    # Servers of files.
+    *("nginx", "apache", "lighttpd", "iis", "python", "vsftpd", "proftpd", "pureftpd", "filezilla"),
+)
 
 #: The areas of the catalogue: the first word of every check id is its area's prefix.
-AREAS = ("association", "query", "retrieve", "store", "transport", "reachability", "product")
+AREAS = (
+    *("association", "query", "retrieve", "store", "transport", "reachability", "product"),
+    *("database", "share", "tls_depth", "web"),
+    *("files", "hl7", "fhir", "credentials", "system"),
+)
 
 
 class Verdict(StrEnum):

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import doorward
-from doorward.cli import audit, checks, explain, practice, scope
+from doorward.cli import audit, checks, explain, knowledge, practice, scope
 
 app = typer.Typer(
     name="doorward",
@@ -21,6 +21,7 @@ app.command("audit")(audit.audit)
 app.command("checks")(checks.checks)
 app.command("explain")(explain.explain)
 app.command("practice")(practice.practice)
+app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(scope.app, name="scope")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from doorward.audit.survey import SurveySettings
     from doorward.audit.targets import Target
     from doorward.audit.verdict import JudgedSystem, Severity
+    from doorward.knowledge.advisories import Additions
     from doorward.limits import Limits
 
 
@@ -41,6 +42,8 @@ class _Order:
     fail_on: "Severity"
     allow_inconclusive: bool
     verbose: bool
+    count_honeypots: bool
+    additions: "Additions"
 
 
 def audit(
@@ -109,6 +112,23 @@ def audit(
     client_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")
     ] = None,
+    knowledge: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Newer knowledge (knowledge update --data); else the user's own."
+        ),
+    ] = None,
+    try_default_credentials: Annotated[
+        bool,
+        typer.Option(
+            "--try-default-credentials",
+            help="With --level 3: try the documented login of a recognised product, once.",
+        ),
+    ] = False,
+    count_honeypots: Annotated[
+        bool,
+        typer.Option("--count-honeypots", help="Count in the totals what looks like a honeypot."),
+    ] = False,
 ) -> None:
     """Find out what imaging systems show to strangers. Nothing is retrieved, nothing is stored."""
     from doorward.audit.survey import SurveySettings
@@ -119,6 +139,7 @@ def audit(
         called_ae_titles=tuple(_ae_title(title, "--called") for title in called or ()),
         given_calling=None if calling is None else _ae_title(calling, "--calling"),
         limits=_limits(timeout),
+        try_default_credentials=_default_credentials(try_default_credentials, level),
         tls_ca_file=tls_ca,
         tls_certificate_file=client_cert,
         tls_key_file=client_key,
@@ -134,6 +155,8 @@ def audit(
         fail_on=_severity(fail_on),
         allow_inconclusive=allow_inconclusive,
         verbose=verbose,
+        count_honeypots=count_honeypots,
+        additions=_additions(knowledge),
     )
     raise typer.Exit(int(_carry_out(order)))
 
@@ -154,6 +177,14 @@ def _ae_title(title: str, option: str) -> str:
         message = f"{option} must be an AE title: 1 to 16 printable ASCII characters, no backslash"
         raise ConfigError(message)
     return stripped
+
+
+def _default_credentials(is_wanted: bool, level: int) -> bool:  # noqa: FBT001 - an option's value
+    from doorward.errors import ConfigError
+
+    if is_wanted and level < 3:
+        raise ConfigError("--try-default-credentials needs --level 3")
+    return is_wanted
 
 
 def _limits(timeout: float | None) -> "Limits":
@@ -178,6 +209,13 @@ def _check_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> No
     for file in (ca, cert, key):
         if file is not None and not os.access(file, os.R_OK):
             raise ConfigError("cannot be read", file=file)
+
+
+def _additions(data: Path | None) -> "Additions":
+    from doorward.audit.knowledge_folder import load
+    from doorward.cli.knowledge import folder
+
+    return load(folder(data)).additions
 
 
 def _ports(text: str) -> tuple[int, ...]:
@@ -241,10 +279,12 @@ def _targets(texts: Sequence[str], ports: tuple[int, ...], scope: "Scope") -> tu
 def _carry_out(order: _Order) -> "ExitCode":
     from doorward.audit.exit_code import ExitCode, exit_code
     from doorward.audit.judge import judge
+    from doorward.knowledge.advisories import in_use
 
     started_at = datetime.now(UTC)
     systems, interrupted = _survey(order)
-    judged = [judge(system, now=started_at) for system in systems]
+    with in_use(order.additions):
+        judged = [judge(system, now=started_at) for system in systems]
     report = _report(order, judged, started_at, interrupted)
     _deliver(report, order)
     if interrupted:
@@ -305,6 +345,7 @@ def _report(
         interrupted=interrupted,
         grade_version=GRADE_VERSION,
         knowledge_date=KNOWLEDGE_DATE,
+        count_honeypots=order.count_honeypots,
     )
     return assemble(judged, record)
 

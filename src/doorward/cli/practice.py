@@ -4,7 +4,6 @@ Standard output carries one line for each archive and nothing else: address and 
 complete once the archives answer, so a script may wait for it.
 """
 
-import asyncio
 import signal
 import tempfile
 from datetime import UTC, datetime
@@ -62,6 +61,8 @@ def practice(
         from doorward.practice.settings import load_settings
 
         archives = load_settings(config)
+    import asyncio
+
     with tempfile.TemporaryDirectory(prefix="doorward-practice-") as folder:
         asyncio.run(_run(archives, Path(folder), seconds))
 
@@ -104,6 +105,8 @@ def _refuse_both(personas: list[str] | None, *numbers: int | None) -> None:
 async def _run(
     archives: tuple["ArchiveSettings", ...], folder: Path, seconds: float | None
 ) -> None:
+    import asyncio
+
     from doorward.practice.fleet import fleet
 
     stop = asyncio.Event()

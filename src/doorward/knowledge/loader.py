@@ -5,12 +5,12 @@ type is a ConfigError that names the file and the row. So a slip in a data file 
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from doorward.errors import ConfigError
 
@@ -35,21 +35,34 @@ def rows(package: str, name: str, table: str, row_class: type[RowT]) -> tuple[Ro
 
     Raises ConfigError naming file, row and field.
     """
-    found = read(package, name).get(table, [])
-    return tuple(_row(name, f"{table} {i}", row, row_class) for i, row in enumerate(found, 1))
+    return rows_of(read(package, name).get(table, []), Path(name), table, row_class)
 
 
-def _row(name: str, where: str, row: Mapping[str, Any], row_class: type[RowT]) -> RowT:
+def rows_of(
+    found: Sequence[Any], file: Path, table: str, row_class: type[RowT]
+) -> tuple[RowT, ...]:
+    """Return rows that were read elsewhere as values of a dataclass; ``file`` is what an error names.
+
+    Raises ConfigError naming file, row and field.
+    """
+    if not isinstance(found, list):
+        raise ConfigError(f"{table} is no list of rows", file=file, field=table)
+    return tuple(_row(file, f"{table} {i}", row, row_class) for i, row in enumerate(found, 1))
+
+
+def _row(file: Path, where: str, row: Mapping[str, Any], row_class: type[RowT]) -> RowT:
+    if not isinstance(row, dict):
+        raise ConfigError(f"{where} is no table", file=file)
     known: dict[str, Field[Any]] = {f.name: f for f in fields(row_class)}  # type: ignore[arg-type]
     for key in row:
         if key.rstrip("_") != key or _field_name(key) not in known:
-            raise ConfigError(f"{where} has an unknown key", file=Path(name), field=key)
+            raise ConfigError(f"{where} has an unknown key", file=file, field=key)
     values = {_field_name(key): _frozen(value) for key, value in row.items()}
     for field_name, field in known.items():
         if field_name in values:
-            _check_type(name, where, field, values[field_name])
+            _check_type(file, where, field, values[field_name])
         elif field.default is MISSING and field.default_factory is MISSING:
-            raise ConfigError(f"{where} lacks a key", file=Path(name), field=field_name)
+            raise ConfigError(f"{where} lacks a key", file=file, field=field_name)
     return row_class(**values)
 
 
@@ -62,7 +75,7 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
-def _check_type(name: str, where: str, field: Field[Any], value: Any) -> None:
+def _check_type(file: Path, where: str, field: Field[Any], value: Any) -> None:
     expected = get_origin(field.type) or field.type
     # TOML writes 9.0 and 9 as different types; a score may be either.
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
@@ -70,6 +83,9 @@ def _check_type(name: str, where: str, field: Field[Any], value: Any) -> None:
     if not isinstance(expected, type) or type(value) is not expected:
         raise ConfigError(
             f"{where} has a {type(value).__name__} where a {expected} is needed",
-            file=Path(name),
+            file=file,
             field=field.name,
         )
+    is_of_texts = get_args(field.type) == (str, ...)
+    if is_of_texts and isinstance(value, tuple) and not all(isinstance(v, str) for v in value):
+        raise ConfigError(f"{where} holds something else than texts", file=file, field=field.name)

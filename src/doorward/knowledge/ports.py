@@ -11,7 +11,9 @@ class KnownPort:
     """One row of ports.toml; a port number never identifies a product."""
 
     port: int
-    protocol: str  # dicom | dicom-tls | dicom-iscl | http | https | hl7 | hl7-tls
+    #: dicom | dicom-tls | dicom-iscl | http | https | hl7 | hl7-tls | postgresql | mysql | mssql | oracle | mongodb
+    #: | redis | elasticsearch | ldap | ldaps | smb | nfs | portmapper | ftp | ftps | jdwp
+    protocol: str
     name: str
     source: str  # standard | product | tool
     audited: bool

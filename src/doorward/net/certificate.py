@@ -22,22 +22,6 @@ _UNREADABLE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateFacts:
-    """One X.509 certificate. Times are ISO 8601 UTC."""
-
-    subject: str
-    issuer: str
-    names: tuple[str, ...]  # DNS and IP subject alternative names
-    not_before: str
-    not_after: str
-    key: str  # "RSA 2048", "EC secp256r1", "Ed25519"
-    key_bits: int
-    signature: str  # "sha256WithRSAEncryption"
-    is_self_signed: bool
-    fingerprint_sha256: str
-
-
 def read_certificate(der: bytes) -> CertificateFacts:
     """Return the facts of a DER certificate; raises PeerProtocolError when it is none."""
     try:

@@ -15,21 +15,6 @@ from doorward.errors import PeerProtocolError
 from doorward.net.certificate import CertificateFacts, read_certificate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainFacts:
-    """One list of certificates as a server sent it, leaf first."""
-
-    certificates: tuple[CertificateFacts, ...]
-    #: Entries that are no certificate.
-    unreadable: int = 0
-    #: Each certificate is signed by the next one (RFC 5246 section 7.4.2: "MUST directly certify").
-    is_ordered: bool = True
-    #: All of them are there, but not in the order of signing.
-    is_sortable: bool = True
-    #: The last one signed itself: an authority, which no client needs to be sent (unless it is the leaf).
-    ends_in_root: bool = False
-
-
 def read_chain(encoded: Sequence[bytes]) -> ChainFacts:
     """Return the facts of a list of DER certificates; entries that are none are counted."""
     facts: list[CertificateFacts] = []

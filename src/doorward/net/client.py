@@ -207,8 +207,7 @@ class Requestor:
                 self._is_released = True
                 self._fail(AssociationAborted("the peer released the association", by_peer=True))
             case Released():
-                self._is_released = True
-                self._progress.set()
+                self._is_released = True  # the connection closes; ``closed`` wakes who waits
             case _:
                 pass
 
@@ -253,10 +252,13 @@ class Requestor:
 
     async def established(self) -> None:
         """Wait for the answer to A-ASSOCIATE-RQ; raises what it was when it was not an accept."""
+        # A bare timer: asyncio.timeout costs thousands of associations a second dearly.
+        late = asyncio.get_running_loop().call_later(self._limits.associate_s, self._settled.set)
         try:
-            async with asyncio.timeout(self._limits.associate_s):
-                await self._settled.wait()
-        except TimeoutError:
+            await self._settled.wait()
+        finally:
+            late.cancel()
+        if self.accept is None and self._failure is None:
             self._failure = ReplyTimeout(
                 f"no answer to the association request within {self._limits.associate_s:g} s"
             )
@@ -413,25 +415,35 @@ class Requestor:
         association = connection.association
         try:
             if self.accept is not None and self._failure is None:
-                self._progress.clear()
                 self._operation = None
                 association.release()
                 connection.flush()
-                async with asyncio.timeout(self._limits.release_s):
-                    while not (self._is_released or self._failure):
-                        await self._progress.wait()
-                        self._progress.clear()
-        except (TimeoutError, LocalProtocolError):
+                await self._over(lambda: connection.is_gone or self._failure is not None)
+        except LocalProtocolError:
             pass
         finally:
-            association.abort()  # without effect when the association is over
-            connection.flush()
-            connection.close()
-        try:
-            async with asyncio.timeout(self._limits.release_s):
-                await connection.wait_closed()
-        except TimeoutError:
+            if not connection.is_gone:
+                association.abort()  # without effect when the association is over
+                connection.flush()
+                connection.close()
+        if not self._is_released:
+            await self._over(lambda: connection.is_gone)
+        if not connection.is_gone:
             connection.kill()
+
+    async def _over(self, is_over: Callable[[], bool]) -> None:
+        """Wait until ``is_over``, at most ``limits.release_s``; a release that is answered closes the transport."""
+        if is_over():
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._limits.release_s
+        late = loop.call_at(due, self._progress.set)
+        try:
+            while not is_over() and loop.time() < due:
+                self._progress.clear()
+                await self._progress.wait()
+        finally:
+            late.cancel()
 
     def _need(self, abstract_syntax: str) -> AcceptedContext:
         context = self.context_for(abstract_syntax)

@@ -67,9 +67,10 @@ class Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=self.limits.write_buffer_bytes)
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._quick = sock
-            self._acknowledge_quickly()
+            if self.association.role is Role.ACCEPTOR:  # ``dial`` has done it for the requestor, who speaks first
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._acknowledge_quickly()
         self._owner.opened(self)
         if self.transport.is_closing():
             return
@@ -83,7 +84,8 @@ class Connection(asyncio.Protocol):
         self.last_read_at = now = self._loop.time()
         association.tick(now)
         association.receive(chunk)
-        self._acknowledge_quickly()
+        if not association.must_close:
+            self._acknowledge_quickly()
         self._hand_on()
         self.flush()
         if not self._writable.is_set():

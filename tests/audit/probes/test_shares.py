@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from doorward.audit.verdict import Verdict
 from doorward.errors import ConnectFailed, ConnectTimeout
 from loopback import HOST, in_loop, limits
 from scripted_peer import scripted_peer
+from share_forms import FORMS
 from share_servers import ganesha, smbd
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "fuzz" / "corpus" / "greetings"
@@ -42,31 +43,6 @@ def failing(made):
 
 
 # --- real servers -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """Samba with these settings, its newest dialect, and the checks that fail besides the first."""
-
-    settings: dict[str, str] = field(default_factory=dict)
-    dialect: str = "3.1.1"
-    fails: frozenset[str] = frozenset()
-
-
-V1, UNSIGNED = "smb_v1_spoken", "smb_signing_not_required"
-FORMS = {
-    "as it comes": Form(fails=frozenset({UNSIGNED})),
-    "version 1 too": Form(settings={"server_min_protocol": "NT1"}, fails=frozenset({UNSIGNED, V1})),
-    "version 1 only": Form(
-        settings={"server_min_protocol": "NT1", "server_max_protocol": "NT1"},
-        dialect="1",
-        fails=frozenset({UNSIGNED, V1}),
-    ),
-    "no version above 2.1": Form(
-        settings={"server_max_protocol": "SMB2_10"}, dialect="2.1", fails=frozenset({UNSIGNED})
-    ),
-    "signing required": Form(settings={"server_signing": "mandatory"}),
-}
 
 
 @pytest.mark.interop

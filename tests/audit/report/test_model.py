@@ -43,6 +43,7 @@ def test_a_report_holds_every_field_of_the_contract() -> None:
     assert set(report) == {"schema", "scan", "totals", "countries", "systems"}
     assert set(report["totals"]) == {
         "systems",
+        "left_out",
         "speaking_dicom",
         "unprotected",
         "downloadable",

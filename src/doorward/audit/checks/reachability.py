@@ -13,7 +13,7 @@ from doorward.audit.checks.ruling import (
     unasked,
 )
 from doorward.audit.door import Door
-from doorward.audit.facts import AssociationFacts, PortState
+from doorward.audit.facts import AssociationFacts, PortState, ReachFacts
 
 
 @check("net_port_reachable", per=Per.PORT)
@@ -21,7 +21,8 @@ def port_reachable(door: Door, _now: datetime) -> Ruling:
     """Judge the TCP connection alone (rung E1)."""
     if door.demands_certificate:
         return passed(f"Port {door.port} is open, and asks every caller for a certificate first.")
-    answered = {facts.port_state for facts in door.answered(AssociationFacts)}
+    seen = (*door.answered(AssociationFacts), *door.answered(ReachFacts))
+    answered = {facts.port_state for facts in seen}
     if PortState.OPEN in answered:
         where = " The address is public." if _is_public(door.system.address) else ""
         return failed(f"Port {door.port} takes connections from here.{where}")
@@ -32,7 +33,7 @@ def port_reachable(door: Door, _now: datetime) -> Ruling:
             f"Port {door.port} is {door.state} from here: nothing came back. "
             "Others may still reach it."
         )
-    return unasked(door, "association")
+    return _unasked(door)
 
 
 @check("dimse_speaks_dicom", per=Per.PORT)
@@ -52,7 +53,12 @@ def speaks_dicom(door: Door, _now: datetime) -> Ruling:
         return not_applicable(f"Port {door.port} answers, but with nothing that DICOM knows.")
     if door.speaks_other:
         return not_applicable(f"Port {door.port} speaks {door.speaks_other.upper()}, not DICOM.")
-    return unasked(door, "association")
+    return _unasked(door)
+
+
+def _unasked(door: Door) -> Ruling:
+    """Return what silence amounts to; a port that is not expected to speak DICOM was only looked at."""
+    return unasked(door, "association" if door.attempts("association") else "reach")
 
 
 def _is_public(address: str) -> bool:

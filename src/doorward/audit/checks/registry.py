@@ -22,6 +22,8 @@ class Per(StrEnum):
 
     PORT = "port"  # every port that was tried
     DOOR = "door"  # every port that speaks DICOM or asks for a certificate first
+    ASKED = "asked"  # every port that the check's own probe was asked about
+    SYSTEM = "system"  # the system as a whole: asked once, at whichever port
 
 
 Rule = Callable[[Door, datetime], Ruling]

@@ -131,7 +131,7 @@ def _no_suite_with(
     if found:
         return failed(f"{number(len(found), 'suite')} {what}: {listed(found)}.", severity)
     return _complete(facts) or passed(
-        f"None of the {number(len(facts.suites), 'accepted suite')} {what}."
+        f"{number(len(facts.suites), 'suite')} accepted, none {what}."
     )
 
 
@@ -147,13 +147,13 @@ def _complete(facts: TlsDepthFacts) -> Ruling | None:
 @_about_tls("tls_suite_broken_offered")
 def suite_broken_offered(_door: Door, facts: TlsDepthFacts, _now: datetime) -> Ruling:
     """Judge suites that protect nothing or little (RFC 9325 section 4.1)."""
-    return _no_suite_with(facts, _WITHOUT_PROTECTION, "protects nothing or little")
+    return _no_suite_with(facts, _WITHOUT_PROTECTION, "with little or no protection")
 
 
 @_about_tls("tls_suite_small_block_offered")
 def suite_small_block_offered(_door: Door, facts: TlsDepthFacts, _now: datetime) -> Ruling:
     """Judge ciphers with blocks of 64 bit (Sweet32; less than 128 bit of security: RFC 9325 section 4.1)."""
-    return _no_suite_with(facts, ("64-bit blocks",), "encrypts in blocks of 64 bit")
+    return _no_suite_with(facts, ("64-bit blocks",), "with blocks of 64 bit")
 
 
 @_about_tls("tls_suite_without_forward_secrecy")
@@ -161,14 +161,14 @@ def suite_without_forward_secrecy(_door: Door, facts: TlsDepthFacts, _now: datet
     """Judge suites whose traffic can be read once the key leaks (RFC 9325 section 4.1)."""
     found = suites_with(facts, ("no forward secrecy",))
     is_all = len(found) == len(facts.suites)
-    what = "has no forward secrecy"
+    what = "without forward secrecy"
     return _no_suite_with(facts, ("no forward secrecy",), what, None if is_all else Severity.LOW)
 
 
 @_about_tls("tls_suite_cbc_offered")
 def suite_cbc_offered(_door: Door, facts: TlsDepthFacts, _now: datetime) -> Ruling:
     """Judge CBC mode (RFC 9325 section 4.2: authenticated encryption is recommended)."""
-    return _no_suite_with(facts, ("CBC",), "encrypts in CBC mode")
+    return _no_suite_with(facts, ("CBC",), "in CBC mode")
 
 
 @_about_tls("tls_suite_order_unset")
@@ -222,7 +222,9 @@ def group_curve_weak(_door: Door, facts: TlsDepthFacts, _now: datetime) -> Rulin
         return failed(f"Weak curves are accepted: {listed(weak)}.")
     if not curves:
         return _complete(facts) or not_applicable("No elliptic curve is accepted.")
-    if not facts.groups.is_complete and not facts.groups.note:
+    # TLS 1.3 has no weak curve (RFC 8446 section 4.2.7): only the versions before need to have been asked to the end.
+    is_asked = facts.groups.is_complete or bool(facts.groups.note)
+    if _speaks_up_to_1_2(facts) and not is_asked:
         return inconclusive("No weak curve was seen, but not all could be tried.")
     return passed(f"Curves that were accepted: {listed([group.name for group in curves])}.")
 
@@ -381,6 +383,11 @@ def _meets(facts: TlsDepthFacts, profile_id: str) -> Ruling:
     because = "; ".join(found.because[:5])
     if found.meets is False:
         return failed(f"Does not meet {found.profile.title}: {because}.")
+    if found.is_hidden:
+        return not_tested(
+            f"Nothing was seen that {found.profile.title} forbids; that the software is able to do all it "
+            f"asks for does not show to a stranger: {because}."
+        )
     if found.meets is None:
         return inconclusive(f"That it meets {found.profile.title} is not shown: {because}.")
     advice = f" To do better: {'; '.join(found.advice[:5])}." if found.advice else ""

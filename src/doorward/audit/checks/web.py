@@ -149,7 +149,10 @@ def viewer_plain_http(door: Door, _now: datetime) -> Ruling:
     if not plain:
         return passed(f"{viewers[0].product} was met over HTTPS only on this port.")
     if any(viewer.access is Access.OPEN for viewer in plain):
-        return failed(f"{plain[0].product} opens over plain HTTP and without a login.")
+        return failed(
+            f"{plain[0].product} opens over plain HTTP and without a login.{_local(door)}",
+            _severity(door),
+        )
     if any(viewer.access is Access.LOGIN for viewer in plain):
         return failed(
             f"{plain[0].product} asks for its login over plain HTTP: whoever listens reads the "
@@ -166,8 +169,13 @@ def no_web(door: Door, probe: str) -> Ruling:
     """Return the ruling for a port on which the probe has no facts."""
     if door.state is PortState.CLOSED:
         return not_applicable(f"Port {door.port} is closed.")
-    if door.is_dicom:
+    if door.speaks_dicom:
         return not_applicable(f"Port {door.port} speaks DICOM, not HTTP.")
+    if door.demands_certificate:
+        return not_applicable(
+            f"Port {door.port} asks every caller for a certificate first: what speaks behind it is "
+            "not visible to strangers."
+        )
     return unasked(door, probe)
 
 
@@ -179,6 +187,15 @@ def open_roots(door: Door) -> list[DicomWebRoot]:
         for root in facts.roots
         if root.qido is Access.OPEN
     ]
+
+
+def lists_studies(door: Door) -> bool:
+    """Tell whether any interface of this door answers strangers with studies, not only with a configuration."""
+    rest = [one for facts in door.answered(WebFacts) for one in facts.rest]
+    return bool(open_roots(door)) or any(
+        one.access is Access.OPEN and (one.key != "dcm4chee" or one.studies.value is not None)
+        for one in rest
+    )
 
 
 def shows_data(door: Door) -> bool:

@@ -13,7 +13,7 @@ from doorward.audit.checks.ruling import (
     unasked,
 )
 from doorward.audit.checks.web import no_web, open_roots
-from doorward.audit.door import Door
+from doorward.audit.door import Door, shows_imaging
 from doorward.audit.verdict import Severity
 from doorward.audit.web_facts import (
     Access,
@@ -86,9 +86,10 @@ def server_outdated(door: Door, now: datetime) -> Ruling:
     old = [(p, branch) for p in named if (branch := ended(p.product, p.version, now.date()))]
     if old:
         words = "; ".join(f"{p.product} {p.version} ({_words(branch)})" for p, branch in old)
+        is_sure = any(branch.mark == "S" for _, branch in old)
         return failed(
             f"Possibly past its end: {words}. A distribution may repair it under its old number.",
-            None if any(branch.mark == "S" for _, branch in old) else Severity.LOW,
+            None if is_sure and shows_imaging(door.system) else Severity.LOW,
         )
     known = {branch.software for branch in branches()}
     judged = [p for p in named if p.product in known]

@@ -4,6 +4,8 @@ Up to 128 presentation contexts (PS3.8 9.3.2.2) in the default transfer syntax. 
 principle: some products (Orthanc) accept every context and refuse at the command; the checks say so.
 """
 
+import secrets
+
 from doorward.audit.approach import Answer, Approach
 from doorward.audit.facts import CapabilityFacts, ContextAnswer, Outcome
 from doorward.wire.uids import (
@@ -45,10 +47,19 @@ _SERVICES = (
 )
 
 
+def made_up_class() -> str:
+    """Return a SOP class UID that exists nowhere: whoever agrees to it agrees to anything (PS3.5 section B.2)."""
+    return f"2.25.{secrets.randbits(128)}"
+
+
 def proposed(most: int) -> tuple[tuple[str, str], ...]:
-    """Return (abstract syntax, service) of at most ``most`` contexts; storage fills what is left."""
-    room = most - len(_SERVICES)
-    return _SERVICES + tuple((uid, "store") for uid in STORAGE_SOP_CLASSES[:room])
+    """Return (abstract syntax, service) of at most ``most`` contexts; storage fills what is left but one.
+
+    The last is a SOP class that was made up: the control of all others.
+    """
+    room = max(most - len(_SERVICES) - 1, 0)
+    stores = tuple((uid, "store") for uid in STORAGE_SOP_CLASSES[:room])
+    return (*_SERVICES, *stores, (made_up_class(), "control"))
 
 
 async def ask(approach: Approach) -> Answer:
@@ -68,7 +79,7 @@ async def ask(approach: Approach) -> Answer:
             contexts=tuple(
                 ContextAnswer(
                     abstract_syntax=context.abstract_syntax,
-                    name=name_of(context.abstract_syntax),
+                    name=_name(context.abstract_syntax, services[context.abstract_syntax]),
                     service=services[context.abstract_syntax],
                     result=results.get(context.id),
                 )
@@ -76,3 +87,7 @@ async def ask(approach: Approach) -> Answer:
             ),
         )
     return Outcome.ANSWERED, "", facts
+
+
+def _name(uid: str, service: str) -> str:
+    return "made-up SOP class" if service == "control" else name_of(uid)

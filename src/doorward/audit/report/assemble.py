@@ -11,11 +11,13 @@ from ipaddress import ip_address
 
 from doorward.audit.exit_code import is_tested
 from doorward.audit.facts import Count, Exactness, Outcome
+from doorward.audit.honeypot import suspicion
 from doorward.audit.report.model import (
     CountModel,
     CountsModel,
     CoverageModel,
     FindingModel,
+    HoneypotModel,
     ReferenceModel,
     Report,
     ScanModel,
@@ -63,6 +65,8 @@ class ScanRecord:
     interrupted: bool = False
     grade_version: str = ""
     knowledge_date: str = ""
+    #: Add up systems that look like honeypots too.
+    count_honeypots: bool = False
 
 
 def assemble(systems: Iterable[JudgedSystem], record: ScanRecord) -> Report:
@@ -70,7 +74,7 @@ def assemble(systems: Iterable[JudgedSystem], record: ScanRecord) -> Report:
     judged = sorted(systems, key=_worst_first)
     return Report(
         scan=_scan(judged, record),
-        totals=_totals(judged),
+        totals=_totals(judged, record),
         systems=tuple(_system(system) for system in judged),
     )
 
@@ -139,7 +143,14 @@ def _system(system: JudgedSystem) -> SystemModel:
             images_downloadable=_count(system.counts.images_downloadable),
         ),
         findings=tuple(_finding(f) for f in sorted(system.findings, key=_gravest_first)),
+        honeypot=_honeypot(system),
     )
+
+
+def _honeypot(system: JudgedSystem) -> HoneypotModel:
+    found = suspicion(system.facts)
+    signs = tuple(sign.because for sign in found.signs)
+    return HoneypotModel(score=found.score, is_suspected=found.is_suspected, signs=signs)
 
 
 def _gravest_first(finding: Finding) -> tuple[int, int, str, int]:
@@ -184,13 +195,15 @@ def _count(count: Count) -> CountModel:
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
-def _totals(judged: Sequence[JudgedSystem]) -> TotalsModel:
+def _totals(seen: Sequence[JudgedSystem], record: ScanRecord) -> TotalsModel:
+    judged = [s for s in seen if record.count_honeypots or not suspicion(s.facts).is_suspected]
     open_to_all = [s for s in judged if s.is_unprotected]
     downloadable = [s for s in judged if s.is_downloadable]
     # Somebody may be there and did not answer: whatever was found elsewhere is then only a lower bound.
     untested = sum(not is_tested(s) and _is_silent(s) for s in judged)
     return TotalsModel(
         systems=len(judged),
+        left_out=len(seen) - len(judged),
         speaking_dicom=sum("E2" in s.rungs for s in judged),
         unprotected=len(open_to_all),
         downloadable=len(downloadable),

@@ -72,6 +72,14 @@ class FindingModel(_Part):
     verify: Line = Field(default="", description="the command that shows whether it is shut")
 
 
+class HoneypotModel(_Part):
+    """How much a system looks like a honeypot or a demonstration."""
+
+    score: int = Field(description="0 to 100")
+    is_suspected: bool = Field(description="left out of the totals, unless asked for")
+    signs: tuple[Line, ...] = ()
+
+
 class SystemModel(_Part):
     """One address with everything that is known about it."""
 
@@ -86,12 +94,16 @@ class SystemModel(_Part):
     services: tuple[ServiceModel, ...]
     counts: CountsModel
     findings: tuple[FindingModel, ...]
+    honeypot: HoneypotModel | None = None
 
 
 class TotalsModel(_Part):
     """The sums over the systems. A system whose count is not known makes a sum at_least."""
 
     systems: int
+    left_out: int = Field(
+        default=0, description="systems that look like honeypots, not in the sums"
+    )
     speaking_dicom: int
     unprotected: int
     downloadable: int
