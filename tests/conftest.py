@@ -209,6 +209,12 @@ def never_leaves_loopback(border: Border) -> Iterator[None]:
         pytest.fail(f"a test tried to leave loopback: {', '.join(border.crossings)}")
 
 
+@pytest.fixture(autouse=True)
+def own_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the knowledge that whoever runs it has taken in (XDG Base Directory)."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "xdg"))
+
+
 # --- asyncio ----------------------------------------------------------------------------------------
 
 #: Where time or output is part of what is tested, the loop runs as it does in production.

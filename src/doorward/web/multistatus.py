@@ -39,7 +39,7 @@ class MultistatusReader:
         self._state = "before"  # before | inside | after | broken
         self._in_comment = False
         self._in_href = False
-        self._has_href = self._is_folder = False
+        self._in_response = self._has_href = self._is_folder = False
         self._orthanc: set[bytes] = set()
         #: Responses within the answer, the one of the folder itself included.
         self.responses = 0
@@ -139,9 +139,10 @@ class MultistatusReader:
             self._state = "inside" if name == b"multistatus" else "broken"
         elif self._depth == 2 and name == b"response":
             self.responses += 1
+            self._in_response = True
             self._has_href = self._is_folder = False
             self._href.clear()
-        elif self._depth == 3 and name == b"href" and not self._has_href:
+        elif self._depth == 3 and name == b"href" and self._in_response and not self._has_href:
             self._in_href = True
         elif name == b"collection":
             self._is_folder = True
@@ -149,8 +150,10 @@ class MultistatusReader:
     def _close(self, name: bytes) -> None:
         if self._depth == 3 and self._in_href:
             self._in_href, self._has_href = False, True
-        elif self._depth == 2 and name == b"response" and self._has_href:
-            self._end_response()
+        elif self._depth == 2:
+            if name == b"response" and self._has_href:
+                self._end_response()
+            self._in_response = self._has_href = False
         self._depth -= 1
         if self._depth == 0:
             self._state = "after"
