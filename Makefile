@@ -38,7 +38,7 @@ interop:
 	@$(PY) -m pytest tests/interop $(ARGS)
 
 docs:
-	@tools/setup.sh run
+	@tools/setup.sh test
 	@$(PY) tools/docs.py $(ARGS)
 
 bench:

@@ -13,6 +13,7 @@ from typing import Any
 import database_forms
 import file_servers
 import share_forms
+import tls_configurations
 import web_servers
 from certificates import Certificates
 from peers import Orthanc, StorageArea, Tls, dcmqrscp, orthanc, storescp
@@ -53,9 +54,9 @@ class House:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """One way to run one server; ``fails`` are the checks that must fail, and no other may.
+    """One way to run one server; ``fails`` are the checks that must fail, and no other may; ``passes`` must pass.
 
-    Left out are the two checks that depend on today and on what Debian repaired: outdated and vulnerable versions.
+    Left out are the checks that depend on today and on what Debian repaired: outdated and vulnerable versions.
     """
 
     door: str
@@ -64,6 +65,7 @@ class Form:
     peers: tuple[str, ...]
     start: Callable[[House], AbstractContextManager[int]]
     fails: frozenset[str]
+    passes: frozenset[str] = frozenset()
     #: What the audit expects on the port; ports of tests are free ones, so it cannot know by itself.
     protocol: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -75,9 +77,11 @@ class Form:
 
 _NETWORK = frozenset({"dimse_tls_missing"})
 _ANY_TITLE = frozenset({"dimse_ae_accepts_any"})
-_QUERY = frozenset({"dimse_query_context_open", "dimse_query_unprotected", "dimse_query_unlimited"})
+_QUERY = frozenset({"dimse_query_context_open", "dimse_query_unprotected"})
+_OTHER = frozenset({"dimse_other_services_open"})
 _TAKE = frozenset({"dimse_retrieve_open"})
 _PUT = frozenset({"dimse_store_open"})
+_WAYS_IN = _ANY_TITLE | _TAKE | _PUT | {"dimse_query_unprotected"}
 _NOBODY = {
     f"DicomAlwaysAllow{one}": False
     for one in ("Echo", "Store", "Find", "FindWorklist", "Get", "Move")
@@ -126,25 +130,28 @@ DICOM = (
         "Orthanc",
         "queries allowed to everybody",
         lambda h: _orthanc(h, configuration=_EVERYBODY),
-        *(_NETWORK, _ANY_TITLE, _QUERY, _TAKE, _PUT),
+        *(_NETWORK, _ANY_TITLE, _QUERY, _TAKE, _PUT, _OTHER),
     ),
     _dicom(
         "Orthanc",
         "as Debian ships it",
         lambda h: _orthanc(h, debian_default=True),
-        *(_NETWORK, _ANY_TITLE, _PUT),
+        *(_NETWORK, _ANY_TITLE, _PUT, _OTHER, {"dimse_query_context_open"}),
+        passes=frozenset({"dimse_query_unprotected"}),
     ),
     _dicom(
         "Orthanc",
         "called title checked, known modalities only",
         lambda h: _orthanc(h, configuration=_NOBODY),
         _NETWORK,
+        passes=_WAYS_IN,
         settings={"called_ae_titles": ("ORTHANC",)},
     ),
     _dicom(
         "Orthanc",
         "TLS, client certificate required",
         lambda h: _orthanc(h, configuration=_EVERYBODY, tls=_mutual(h)),
+        passes=_WAYS_IN | {"dimse_tls_missing", "tls_client_certificate_not_required"},
         trusts=True,
     ),
     _dicom(
@@ -154,8 +161,21 @@ DICOM = (
         *(_NETWORK, _QUERY, _TAKE, {"dimse_ae_called_only"}),
         settings={"called_ae_titles": ("READ",)},
     ),
-    _dicom("dcmqrscp", "refuses everybody", lambda h: _dcmqrscp(h, "--refuse"), _NETWORK),
-    _dicom("storescp", "stores for everybody", _storescp, *(_NETWORK, _ANY_TITLE, _PUT)),
+    _dicom(
+        "dcmqrscp",
+        "refuses everybody",
+        lambda h: _dcmqrscp(h, "--refuse"),
+        _NETWORK,
+        passes=_WAYS_IN,
+        settings={"called_ae_titles": ("READ",)},
+    ),
+    _dicom(
+        "storescp",
+        "stores for everybody",
+        _storescp,
+        *(_NETWORK, _ANY_TITLE, _PUT),
+        passes=_TAKE | {"dimse_query_unprotected"},
+    ),
 )
 
 # --- web --------------------------------------------------------------------------------------------------------------
@@ -203,6 +223,7 @@ def _web(server: str, name: str, start: Any, *fails: str, peers: str = "", **mor
         peers=tuple(peers.split()),
         start=start,
         fails=frozenset(fails),
+        passes=frozenset(more.pop("passes", "").split()),
         protocol=more.pop("protocol", "http"),
         **more,
     )
@@ -216,7 +237,7 @@ WEB = (
         "no login",
         _dicomweb,
         *_OPEN_WEB,
-        *("web_rest_open", "web_viewer_open", "web_viewer_plain_http", _PLAIN, "web_webdav_open"),
+        *("web_rest_open", "web_viewer_open", "web_viewer_plain_http", _PLAIN, "files_webdav_open"),
         peers=_BOTH,
     ),
     _web(
@@ -225,6 +246,7 @@ WEB = (
         lambda h: _dicomweb(h, {"alice": "made-up"}),
         *("web_viewer_plain_http", _PLAIN),
         peers=_BOTH,
+        passes=f"{' '.join(_OPEN_WEB)} web_rest_open web_viewer_open files_webdav_open",
     ),
     _web(
         "Orthanc",
@@ -237,8 +259,7 @@ WEB = (
         "nginx",
         "before Orthanc: pages guarded, /dicom-web/ forgotten",
         lambda h: _proxied(h, "location / { LOCK TARGET } location /dicom-web/ { TARGET }"),
-        *_OPEN_WEB,
-        *("web_viewer_plain_http", _PLAIN),
+        *(*_OPEN_WEB, _PLAIN),
         peers=f"{_BOTH} nginx",
     ),
     _web(
@@ -247,6 +268,7 @@ WEB = (
         lambda h: _proxied(h, "LOCK location / { TARGET }"),
         _PLAIN,
         peers=f"{_BOTH} nginx",
+        passes=" ".join(_OPEN_WEB),
     ),
     _web(
         "nginx",
@@ -304,7 +326,7 @@ def _ftp(
         yield port
 
 
-_LISTING = "web_directory_listing"
+_LISTING = "files_listing_open"
 _LISTERS = (("nginx", "nginx"), ("Apache httpd", "apache"), ("lighttpd", "lighttpd"))
 _PEERS = {"nginx": "nginx", "apache": "apache2", "lighttpd": "lighttpd"}
 
@@ -317,69 +339,143 @@ def _listing(server: str, name: str, *, lists: bool) -> Form:
         *((_LISTING, _PLAIN) if lists else (_PLAIN,)),
         door="folders on the web",
         peers=_PEERS[name],
+        passes="" if lists else _LISTING,
     )
+
+
+def _message(server: str, name: str, start: Any, *fails: str, **more: Any) -> Form:
+    door, protocol = ("HL7", "hl7") if server.startswith("hl7") else ("FTP", "ftp")
+    peers = "hl7" if door == "HL7" else server
+    return _web(server, name, start, *fails, door=door, protocol=protocol, peers=peers, **more)
+
+
+def _open_vsftpd(house: House) -> AbstractContextManager[int]:
+    return _ftp(file_servers.vsftpd, house)
+
+
+def _open_pyftpdlib(house: House) -> AbstractContextManager[int]:
+    return _ftp(file_servers.pyftpdlib, house)
 
 
 FILES = (
     *(_listing(server, name, lists=lists) for server, name in _LISTERS for lists in (True, False)),
-    _web(
-        "vsftpd",
-        "anonymous",
-        lambda h: _ftp(file_servers.vsftpd, h),
-        door="FTP",
-        protocol="ftp",
-        peers="vsftpd",
-    ),
-    _web(
+    _message("vsftpd", "anonymous", _open_vsftpd, "files_ftp_anonymous"),
+    _message(
         "vsftpd",
         "passwords in clear text",
         lambda h: _ftp(file_servers.vsftpd, h, anonymous=False),
-        door="FTP",
-        protocol="ftp",
-        peers="vsftpd",
+        "files_ftp_plain",
+        passes="files_ftp_anonymous",
     ),
-    _web(
+    _message(
         "vsftpd",
         "passwords inside TLS only",
         lambda h: _ftp(
             file_servers.vsftpd, h, "force_local_logins_ssl=YES", anonymous=False, tls=True
         ),
-        door="FTP",
-        protocol="ftp",
-        peers="vsftpd",
+        passes="files_ftp_anonymous files_ftp_plain",
     ),
-    _web(
-        "pyftpdlib",
-        "anonymous",
-        lambda h: _ftp(file_servers.pyftpdlib, h),
-        door="FTP",
-        protocol="ftp",
-        peers="pyftpdlib",
-    ),
-    _web(
+    _message("pyftpdlib", "anonymous", _open_pyftpdlib, "files_ftp_anonymous", "files_ftp_plain"),
+    _message(
         "pyftpdlib",
         "passwords in clear text",
         lambda h: _ftp(file_servers.pyftpdlib, h, anonymous=False),
-        door="FTP",
-        protocol="ftp",
-        peers="pyftpdlib",
+        "files_ftp_plain",
+        passes="files_ftp_anonymous",
     ),
-    _web(
+    _message(
         "hl7 listener",
-        "answers everybody (clearance level 3)",
+        "answers everybody, asked at clearance level 3",
         lambda h: file_servers.hl7_listener(h.folder),
-        door="HL7",
-        protocol="mllp",
-        peers="hl7",
+        *("hl7_port_open", "hl7_plain"),
         settings={"clearance_level": 3},
     ),
-    _web(
+    _message(
         "hl7 listener",
         "the same at level 2: nothing is said, nothing is known",
         lambda h: file_servers.hl7_listener(h.folder),
-        door="HL7",
-        protocol="mllp",
-        peers="hl7",
     ),
 )
 AUDITED = (*DICOM, *WEB, *FILES)
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+#: What stands above the tables.
+ABOUT = """\
+What the audit says of real servers on loopback, in open and in shut forms; in brackets Debian's package and the version in
+Debian 12. Each row is a test that starts the server and demands that exactly these checks fail, and that the ones under
+*must pass* pass. An empty cell is a form without a finding. [checks.md](checks.md) explains each check.
+
+For DICOM, the web, folders, FTP and HL7 the whole audit runs and every finding of severity low or above counts; for
+databases, shares and TLS the checks of that door count. Left out are the checks that say how old a version is. A database
+or a share that answers strangers at all is a finding of its own (`db_port_reachable`, `share_port_reachable`), and so is
+plain HTTP, however well it is locked.
+
+Doors that Debian has no server for (SQL Server, Oracle, MongoDB, Elasticsearch, dcm4chee, FHIR, a Java debugger and others)
+are tried on scripted answers in `tests/audit/probes`. What only looks open is in `tests/promises/test_no_false_open.py`.
+TLS is held against sslyze and nmap too: [tls-differences.md](tls-differences.md)."""
+
+_HERE = "tests/interop/test_doors.py::test_a_door_is_judged_as_it_stands"
+_PROBES = "tests/audit/probes"
+_DATABASES = (
+    ("PostgreSQL", database_forms.POSTGRESQL, "test_postgresql_is_judged_as_it_is"),
+    ("MariaDB", database_forms.MARIADB, "test_mariadb_is_judged_as_it_is"),
+    ("Redis", database_forms.REDIS, "test_redis_is_judged_as_it_is"),
+    ("slapd", database_forms.LDAP, "test_slapd_is_judged_as_it_is"),
+)
+_OPEN_PORT, _OPEN_SHARE = frozenset({"db_port_reachable"}), frozenset({"share_port_reachable"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of docs/doors.md."""
+
+    door: str
+    server: str
+    form: str
+    fails: frozenset[str]
+    passes: frozenset[str] = frozenset()
+    test: str
+
+
+def rows() -> Iterator[Row]:
+    """Yield every form of every door, in the order of the page."""
+    for form in AUDITED:
+        yield Row(
+            door=form.door,
+            server=form.server,
+            form=form.name,
+            fails=form.fails,
+            passes=form.passes,
+            test=_HERE,
+        )
+    for server, forms, test in _DATABASES:
+        place = f"{_PROBES}/test_databases.py::{test}"
+        for one in forms:
+            name = one.name.partition(", ")[2]
+            door, fails = f"database ({one.protocol})", one.fails | _OPEN_PORT
+            yield Row(door=door, server=server, form=name, fails=fails, test=place)
+    place = f"{_PROBES}/test_shares.py::test_samba_is_judged_as_it_is"
+    for name, share in share_forms.FORMS.items():
+        fails = share.fails | _OPEN_SHARE
+        yield Row(door="share (smb)", server="Samba", form=name, fails=fails, test=place)
+    place = f"{_PROBES}/test_shares.py::test_ganesha_speaks_version_4_only"
+    yield Row(
+        door="share (nfs)",
+        server="NFS-Ganesha",
+        form="version 4 only",
+        fails=_OPEN_SHARE,
+        test=place,
+    )
+    place = "tests/interop/test_doors.py::test_tls_is_judged_as_it_is"
+    for name, fails in tls_configurations.FAILS.items():
+        program, _, form = name.partition(": ")
+        server = {"orthanc": "Orthanc", "dcmtk": "storescp"}.get(program, program)
+        yield Row(
+            door="TLS",
+            server=server,
+            form=form.removeprefix("storescp with "),
+            fails=fails,
+            test=place,
+        )

@@ -160,7 +160,7 @@ OPEN = JudgedSystem(
             "tls_certificate_expired",
             Verdict.NOT_APPLICABLE,
             Severity.HIGH,
-            "The certificate is valid today",
+            "The certificate is valid, and not about to end",
             evidence="The port does not speak TLS.",
         ),
     ),

@@ -31,7 +31,7 @@ from doorward.audit.facts import (
     TlsFacts,
     TransportFacts,
 )
-from doorward.net.certificate import CertificateFacts
+from doorward.net.certificate_facts import CertificateFacts
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"

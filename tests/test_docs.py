@@ -1,7 +1,9 @@
 """The documentation says what the code does: pages drawn from code are current, and what people use is written down."""
 
 import inspect
+import platform
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,42 @@ def test_make_targets_that_a_page_names_exist(path):
     targets = set(re.search(r"\.PHONY: (.+)", (ROOT / "Makefile").read_text())[1].split())
     named = re.findall(r"^(?:make|`make) ([a-z]+)|`make ([a-z]+)", path.read_text(), re.MULTILINE)
     assert {first or second for first, second in named} <= targets
+
+
+def test_every_door_names_a_test_that_exists():
+    import door_forms
+
+    places = {row.test for row in door_forms.rows()}
+    assert len(places) >= 8
+    for path, _, name in (place.partition("::") for place in places):
+        assert f"def {name}(" in (ROOT / path).read_text(), path
+
+
+def test_every_check_of_a_door_exists():
+    import door_forms
+    from doorward.audit.checks import CATALOGUE
+
+    named = {check for row in door_forms.rows() for check in row.fails | row.passes}
+    assert named <= {check.id for check in CATALOGUE}
+
+
+def test_the_versions_of_the_doors_are_those_of_debian_12():
+    import door_forms
+
+    release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
+    if (release.get("ID"), release.get("VERSION_ID")) != ("debian", "12"):
+        pytest.skip("not Debian 12")
+    for package, version in set(door_forms.SERVERS.values()):
+        asked = ["dpkg-query", "-W", "-f", "${Version}", package]
+        found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+        installed = found.rpartition(":")[2]  # without the epoch
+        assert not installed or installed.startswith(version), package
+
+
+def test_what_the_readme_tells_to_test_exists():
+    named = re.findall(r"ARGS=(tests/[\w./]+)", (ROOT / "README.md").read_text())
+    assert len(named) >= 4
+    assert not [name for name in named if not (ROOT / name).exists()]
 
 
 def test_readme_uses_only_options_that_exist():

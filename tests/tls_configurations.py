@@ -90,3 +90,36 @@ CONFIGURATIONS: dict[str, Start] = {
     "orthanc: DICOM TLS": _orthanc,
     "dcmtk: storescp with TLS": _storescp,
 }
+
+_OLD = "version_old_offered profile_b12_missed"
+_BROKEN, _CBC, _STATIC = (
+    "suite_broken_offered",
+    "suite_cbc_offered",
+    "suite_without_forward_secrecy",
+)
+_SMALL, _SHA1, _ORDER = "group_dh_small", "signature_weak_accepted", "suite_order_unset"
+_EVERYTHING = f"{_OLD} {_BROKEN} {_CBC} {_STATIC} {_SMALL} {_SHA1} {_ORDER}"
+_OLD_ALONE = f"{_OLD} {_BROKEN} {_CBC} {_STATIC} {_SMALL}"
+_FAILS = {
+    "openssl: everything that OpenSSL 3 still has": _EVERYTHING,
+    "openssl: TLS 1.0 alone": _OLD_ALONE,
+    "openssl: TLS 1.1 alone": _OLD_ALONE,
+    "openssl: TLS 1.2 with static RSA alone": f"profile_b12_missed {_CBC} {_STATIC}",
+    "openssl: Diffie-Hellman of 1024 bit": f"profile_b12_missed {_SMALL} {_BROKEN} {_CBC} {_SHA1} {_ORDER}",
+    "openssl: anonymous suites": f"profile_b12_missed {_SMALL} {_BROKEN} {_CBC}",
+    "openssl: suites without encryption": f"profile_b12_missed {_BROKEN} {_STATIC} {_SHA1}",
+    "openssl: CBC suites alone, own order": f"profile_b12_missed {_CBC} {_SHA1}",
+    "openssl: client certificate asked for": f"{_CBC} {_STATIC} {_ORDER}",
+    "openssl: RSA key of 1024 bit": f"{_EVERYTHING} chain_weak",
+    "gnutls: RC4 and 3DES": f"{_OLD} {_BROKEN} {_CBC} {_SHA1} {_ORDER} suite_small_block_offered",
+    "nss: SSL 3.0 to TLS 1.2": f"{_OLD} {_CBC} {_SHA1} ssl3_offered suite_small_block_offered",
+    "nginx: TLS 1.0 to 1.2, own order": f"{_OLD} {_BROKEN} {_CBC} {_STATIC} {_SHA1}",
+    "python: the defaults of its ssl module": _CBC,
+    "orthanc: DICOM TLS": f"{_OLD} {_CBC} {_STATIC} {_SHA1}",
+    "dcmtk: storescp with TLS": f"profile_b12_missed {_SHA1}",
+}
+#: Checks of the TLS area that must fail; a configuration that is not named above gives no finding.
+FAILS = {
+    name: frozenset(f"tls_{check}" for check in _FAILS.get(name, "").split())
+    for name in CONFIGURATIONS
+}

@@ -9,7 +9,7 @@ from doorward.audit.tls_facts import (
     TlsDepthFacts,
     VersionSeen,
 )
-from doorward.net.certificate_chain import ChainFacts
+from doorward.net.certificate_facts import ChainFacts
 from seen import CERTIFICATE
 
 GCM, CHACHA = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"

@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "doorward"
+TESTS = ROOT / "tests"
 sys.path[:0] = [str(SOURCE.parent), str(Path(__file__).parent)]
 
 import house  # noqa: E402 - found beside this file
@@ -155,6 +156,27 @@ def knowledge_page() -> str:
     return str(importlib.import_module("doorward.knowledge.sources").sources_markdown())
 
 
+def doors_page() -> str:
+    sys.path.append(str(TESTS))  # the forms are data of the tests, and so are those who start them
+    forms = importlib.import_module("door_forms")
+    rows = list(forms.rows())
+    parts = [f"# Doors\n\n{forms.ABOUT}\n"]
+    for door in dict.fromkeys(row.door for row in rows):
+        of_door = [row for row in rows if row.door == door]
+        tests = ", ".join(f"`{test}`" for test in sorted({row.test for row in of_door}))
+        shut = any(row.passes for row in of_door)
+        head = ("real server", "form", "must fail", *(["must pass"] if shut else []))
+        cells = [_door_cells(forms, row)[: len(head)] for row in of_door]
+        parts.append(f"## {door[0].upper()}{door[1:]}\n\nTest: {tests}\n\n{table(head, cells)}")
+    return "\n".join(parts)
+
+
+def _door_cells(forms: Any, row: Any) -> tuple[str, ...]:
+    package, version = forms.SERVERS[row.server]
+    names = (", ".join(f"`{check}`" for check in sorted(of)) for of in (row.fails, row.passes))
+    return (f"{row.server} ({package} {version})", row.form, *names)
+
+
 def cli_page() -> str:
     typer_main = importlib.import_module("typer.main")
     command = typer_main.get_command(importlib.import_module("doorward.cli.app").app)
@@ -216,6 +238,7 @@ def schema_page() -> str:
 PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "checks.md": ("src/doorward/audit/checks", checks_page),
     "cli.md": ("src/doorward/cli", cli_page),
+    "doors.md": ("tests/door_forms.py", doors_page),
     "errors.md": ("src/doorward/errors.py", errors_page),
     "floors.md": ("tools/house.py and the imports", floors_page),
     "knowledge.md": ("src/doorward/knowledge", knowledge_page),

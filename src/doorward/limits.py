@@ -217,6 +217,11 @@ class Limits:
         "seconds",
         "between two ClientHellos to one host: no handshake is ever finished, none costs a signature twice",
     )
+    web_gap_s: float = _bound(
+        0.1,
+        "seconds",
+        "between two HTTP requests to one host: a single page of a viewer asks for more in less time",
+    )
     congestion_retries: int = _bound(
         2, "retries", "after a 2/x/x rejection, each after twice the pause before"
     )

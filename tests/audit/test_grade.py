@@ -1,12 +1,14 @@
 """Grades: points, caps, and the honesty of "not rated"."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from doorward.audit.checks import CATALOGUE
+from doorward.audit.database_facts import DatabaseFacts
 from doorward.audit.door import doors
-from doorward.audit.facts import Control, Outcome
+from doorward.audit.facts import Attempt, Control, Endpoint, Outcome
 from doorward.audit.grade import (
     BANDS,
     CAPS,
@@ -20,6 +22,8 @@ from doorward.audit.grade import (
 from doorward.audit.judge import judge
 from doorward.audit.ladder import RUNGS
 from doorward.audit.verdict import Finding, Severity, Verdict
+from doorward.audit.web_facts import Access
+from doorward.greetings.conversation import Access as Entry
 from seen import (
     ANYBODY,
     BUSY,
@@ -46,7 +50,9 @@ from seen import (
     system,
     tls,
 )
+from web_seen import dicomweb, rest, server, viewer, web, web_attempt
 
+NO_DICOMWEB = dicomweb(Access.ABSENT)
 LISTED_OVER_TLS = associations(rejected(Control.RANDOM_BOTH, 1, 1, 3), over_tls=True)
 LETTERS = [letter for letter, _ in BANDS]
 
@@ -206,3 +212,46 @@ def test_the_reasons_name_the_cap_that_decides_first_and_the_others_besides():
     assert first == "At most E: strangers may negotiate storage (E7)."
     assert second.startswith("Besides: ")
     assert "clear text" in second
+
+
+# --- doors that are not DICOM -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("facts", "letter"),
+    [
+        # strangers read: whatever else is in order
+        ([dicomweb()], "F"),
+        ([web(rest=(rest(),))], "F"),
+        # a viewer whose login travels in clear text
+        ([web(viewers=(viewer(Access.LOGIN),), rest=(rest(Access.LOGIN),)), NO_DICOMWEB], "C"),
+        # the same over TLS; only a client certificate on a DICOM port leads to A+
+        (
+            [
+                web(
+                    viewers=(viewer(Access.LOGIN),),
+                    rest=(replace(rest(Access.LOGIN), version=""),),
+                    over_tls=True,
+                    hsts_max_age_s=63_072_000,
+                ),
+                NO_DICOMWEB,
+            ],
+            "A",
+        ),
+        # a viewer opens, and nobody knows what it shows
+        ([web(viewers=(viewer(),)), NO_DICOMWEB], NOT_RATED),
+        # a web server without imaging is no archive, good or bad
+        ([web(products=(server(),)), NO_DICOMWEB], NOT_RATED),
+    ],
+)
+def test_web_doors_are_graded_where_imaging_shows_itself(facts, letter):
+    assert judge(system(*map(web_attempt, facts)), now=NOW).grade == letter
+
+
+def test_a_database_beside_a_safe_archive_spoils_its_grade():
+    redis = DatabaseFacts(protocol="redis", product="Redis", is_recognised=True, plain=Entry.OPEN)
+    endpoint = Endpoint(address="10.1.2.3", port=6379)
+    made = Attempt(probe="databases", endpoint=endpoint, outcome=Outcome.ANSWERED, facts=redis)
+    found = judge(system(attempt(MUTUAL, port=2762), made), now=NOW)
+    assert found.grade == "F"
+    assert "a database lets strangers in" in found.grade_reasons[0]

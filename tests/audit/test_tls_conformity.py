@@ -18,7 +18,7 @@ from doorward.audit.tls_conformity import (
 from doorward.audit.tls_facts import Accepted, Preference, SuiteSeen, TlsDepthFacts
 from doorward.knowledge.tls_parameters import suite_named
 from doorward.knowledge.tls_profiles import TlsRule
-from doorward.net.certificate_chain import ChainFacts
+from doorward.net.certificate_facts import ChainFacts
 from seen import CERTIFICATE
 from tls_seen import (
     CBC,

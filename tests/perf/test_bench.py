@@ -14,8 +14,9 @@ from doorward.wire.command import CFindRequest, CFindResponse
 from doorward.wire.decode import decode_values
 from doorward.wire.dimse import decode_command
 from doorward.wire.framing import Framer
-from measures import pdus
+from measures import doors, pdus
 from measures.figures import Figure, Missing, compared, rate, table
+from measures.processes import Broken
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +42,27 @@ def test_every_server_and_contestant_still_runs():
     assert "0 broken" in done.stdout
     for row in ("doorward counts", "doorward / pynetdicom", "idle associations"):
         assert row in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_the_audit_of_every_door_finds_each_as_it_stands():
+    done = run_bench("--tiny", "--only", "f")
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "cannot be had" in done.stdout:
+        pytest.skip("a well-known port is taken or not ours to take")
+    assert "doorward, 2 systems of 8 doors" in done.stdout
+
+
+def test_an_audit_that_missed_a_door_is_no_figure():
+    ports = {door: numbers[0] for door, numbers in doors.DOORS.items()}
+    found = dict.fromkeys(doors._EXPECTED.values(), 2)
+    doors._require(found, 4, ports)
+    for name in found:
+        with pytest.raises(Broken, match=name):
+            doors._require(found | {name: 1}, 4, ports)
+    with pytest.raises(Broken, match="fault of ours"):
+        doors._require(found | {"faults": 1}, 4, ports)
 
 
 def test_a_ratio_is_that_of_the_rounds_and_not_of_the_best_ones():

@@ -43,7 +43,7 @@ def test_certificates_are_signed_by_their_authority_and_short_lived(certificates
     for file in (certificates.server_certificate, certificates.client_certificate):
         read(file).verify_directly_issued_by(authority)
         assert read(file).not_valid_before_utc < NOW
-        assert read(file).not_valid_after_utc < NOW + timedelta(days=8)
+        assert read(file).not_valid_after_utc < NOW + timedelta(days=61)
 
 
 def test_server_certificate_names_its_addresses(certificates):

@@ -6,7 +6,6 @@ which comes to a number; a row for findscu that says nothing at all shows what i
 ``python -m measures.counting ours|pynetdicom PORT COUNT`` is one contestant.
 """
 
-import asyncio
 import json
 import sys
 import time
@@ -149,7 +148,9 @@ def _pynetdicom(port: int, count: int) -> dict[str, object]:
 def main() -> None:
     contestant, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     if contestant == "ours":
-        found = asyncio.run(_ours(port, count))
+        from doorward.net.loop import run
+
+        found = run(_ours(port, count))
     else:
         found = _pynetdicom(port, count)
     print(json.dumps(found | {"peak_kib": peak_kib()}))

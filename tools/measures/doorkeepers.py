@@ -11,6 +11,7 @@ import json
 import struct
 from collections.abc import Mapping
 from functools import cache
+from typing import cast
 
 STUDIES = 300
 IMAGES = 30
@@ -34,14 +35,14 @@ class Doorkeeper(asyncio.Protocol):
         self.is_over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        address, port = transport.get_extra_info("sockname")[:2]
+        stream = cast(asyncio.Transport, transport)  # uvloop's are of no class of asyncio's
+        self._transport = stream
+        address, port = stream.get_extra_info("sockname")[:2]
         if not ipaddress.ip_address(address).is_loopback:
-            transport.abort()
+            stream.abort()
         self.is_open = is_open(address, port)
         if self.greeting:
-            transport.write(self.greeting)
+            stream.write(self.greeting)
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
@@ -90,7 +91,9 @@ class Web(Doorkeeper):
             return len(received), page(400)
         method, target = words[0], words[1].partition("?")[0]
         reply = self.respond(method, target, is_search=b"limit=" in head)
-        return len(received), reply.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if method == "HEAD" else reply
+        return len(received), reply.partition(b"\r\n\r\n")[
+            0
+        ] + b"\r\n\r\n" if method == "HEAD" else reply
 
     def respond(self, method: str, path: str, *, is_search: bool) -> bytes:
         """Return the answer to one request."""
@@ -108,7 +111,9 @@ class Orthanc(Web):
         if path == "/dicom-web/studies":
             return _of_dicomweb(method)
         known = _orthanc_pages()
-        return known[path] if method in ("GET", "HEAD") and path in known else _unknown(method, path)
+        return (
+            known[path] if method in ("GET", "HEAD") and path in known else _unknown(method, path)
+        )
 
 
 @cache
@@ -139,7 +144,9 @@ def _orthanc_pages() -> Mapping[str, bytes]:
         "/system": page(200, "application/json", json.dumps(system, indent=3)),
         "/statistics": page(200, "application/json", json.dumps(statistics, indent=3)),
         "/app/explorer.html": page(200, "text/html", explorer),
-        "/studies": page(200, "application/json", json.dumps([f"{n:040x}" for n in range(STUDIES)])),
+        "/studies": page(
+            200, "application/json", json.dumps([f"{n:040x}" for n in range(STUDIES)])
+        ),
     }
 
 
@@ -190,7 +197,7 @@ class Hl7(Doorkeeper):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if not self.is_open:
-            transport.close()
+            cast(asyncio.Transport, transport).close()
 
     def answer(self, received: bytes) -> tuple[int, bytes]:
         if b"\x1c\r" not in received:
@@ -247,7 +254,9 @@ class Redis(Doorkeeper):
         if b"HELLO" in command:
             return len(received), self._HELLO.replace(b"%3", b"*6")
         if b"INFO" in command:
-            text = b"# Server\r\nredis_version:7.0.1\r\nredis_mode:standalone\r\nos:Linux x86_64\r\n"
+            text = (
+                b"# Server\r\nredis_version:7.0.1\r\nredis_mode:standalone\r\nos:Linux x86_64\r\n"
+            )
             return len(received), b"$%d\r\n%s\r\n" % (len(text), text)
         return len(received), b"-ERR unknown command\r\n"
 
@@ -288,6 +297,6 @@ class FtpList(asyncio.Protocol):
     )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(self._LINES)
-        transport.close()
+        stream = cast(asyncio.Transport, transport)
+        stream.write(self._LINES)
+        stream.close()

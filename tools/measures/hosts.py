@@ -3,20 +3,16 @@
 Both are timed as whole processes, start-up included. nmap opens one connection for its port scan and one for the script,
 sends one A-ASSOCIATE-RQ and hangs up; ours releases each association, as the Standard wants. The pace between two
 connections to one host is set to zero; a row shows what the audit does by default.
-``python -m measures.hosts PORT HOSTS PAIRS GAP_S`` is our contestant.
+``measures.probing`` is our contestant.
 """
 
-import asyncio
-import ipaddress
-import json
-import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from measures.figures import Missing, Row, compared, rate
-from measures.processes import Broken, allow_many_files, output_of, program, report, serving
+from measures.probing import addresses
+from measures.processes import Broken, output_of, program, report, serving
 
 GROUP = "b"
 TARGET_ONE = 1.0
@@ -24,14 +20,8 @@ TARGET_PAIRS = 0.5
 HOSTS = 2_000
 #: Those that dicom-ping looks at; the first free one is taken.
 PORTS = (11_112, 4_242, 2_345, 2_761, 2_762, 104)
-FIRST = ipaddress.IPv4Address("127.16.0.1")
 #: nmap's fastest two templates; the better one of each round counts for it.
 TEMPLATES = ("-T4", "-T5")
-
-
-def addresses(count: int) -> list[str]:
-    """Return that many loopback addresses."""
-    return [str(FIRST + number) for number in range(count)]
 
 
 def measure(*, rounds: int, scale: float) -> Iterator[Row]:
@@ -62,7 +52,7 @@ def measure(*, rounds: int, scale: float) -> Iterator[Row]:
 
 def _ours(port: int, count: int, pairs: int, gap_s: float | None) -> float:
     arguments = (port, count, pairs, "" if gap_s is None else gap_s)
-    found = report("measures.hosts", *arguments, most_s=90)
+    found = report("measures.probing", *arguments, most_s=90)
     if found["accepted"] != count * pairs:
         raise Broken(f"{found['accepted']} of {count * pairs} associations were accepted")
     return float(found["wall_s"])
@@ -78,49 +68,3 @@ def _nmap(nmap: str, port: int, count: int, template: str) -> float:
     if found != count:
         raise Broken(f"nmap found {found} of {count} hosts")
     return seconds
-
-
-# --- our contestant ---
-
-
-async def _probe(port: int, count: int, pairs: int, gap_s: float | None) -> int:
-    from doorward.audit.approach import Approach, Pace
-    from doorward.audit.facts import AssociationFacts, Endpoint, Reply
-    from doorward.audit.probes import association
-    from doorward.audit.scope import Scope
-    from doorward.limits import DEFAULT_LIMITS
-
-    limits = DEFAULT_LIMITS if gap_s is None else replace(DEFAULT_LIMITS, probe_gap_s=gap_s)
-    turns = asyncio.Semaphore(limits.hosts_at_a_time)
-    scope = Scope.loopback()
-
-    async def ask(address: str) -> int:
-        async with turns:
-            approach = Approach(
-                endpoint=Endpoint(address=address, port=port),
-                gate=scope,
-                pace=Pace(limits.probe_gap_s),
-                limits=limits,
-                called_ae_titles=("ARCHIVE",) if pairs > 1 else (),
-                calling_ae_title="WORKSTATION" if pairs > 1 else "",
-            )
-            _, _, facts = await association.ask(approach)
-            assert isinstance(facts, AssociationFacts)
-            return sum(reply.reply is Reply.ACCEPTED for reply in facts.replies)
-
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(ask(address)) for address in addresses(count)]
-    return sum(task.result() for task in running)
-
-
-def main() -> None:
-    port, count, pairs, gap_s = sys.argv[1:]
-    allow_many_files(2_000)
-    accepted = asyncio.run(
-        _probe(int(port), int(count), int(pairs), float(gap_s) if gap_s else None)
-    )
-    print(json.dumps({"accepted": accepted}))
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,6 @@ FOLDER takes the certificate of this run.
 import asyncio
 import ipaddress
 import socket
-import ssl
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from doorward.net.connection import Connection
 from doorward.net.loop import run
 from doorward.net.server import Server, serve
 from doorward.net.session import Session
+from doorward.net.tls import TlsContext, server_context
 from doorward.practice.archive import PracticeArchive
 from doorward.practice.certificates import make_certificates
 from doorward.practice.fleet import LIMITS
@@ -85,11 +85,9 @@ def listener(port: int) -> socket.socket:
     return opened
 
 
-def _certificate(folder: Path) -> ssl.SSLContext:
+def _certificate(folder: Path) -> TlsContext:
     made = make_certificates(folder, now=datetime.now(UTC), addresses=["127.0.0.1"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.server_certificate, made.server_key)
-    return context
+    return server_context(made.server_certificate, made.server_key)
 
 
 def _keeper(door: str, server: Server) -> Callable[[], asyncio.BaseProtocol]:

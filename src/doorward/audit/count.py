@@ -53,7 +53,7 @@ class MatchCounter:
         except (PeerProtocolError, LimitExceeded):
             self.malformed += 1
             return
-        if elements - self.asked > self.extra:  # max() would cost a call for each match
+        if elements - self.asked > self.extra:  # noqa: PLR1730 - max() costs a call a match
             self.extra = elements - self.asked
 
 

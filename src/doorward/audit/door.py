@@ -280,7 +280,8 @@ class Door:
     def _web_products(self) -> tuple[str, ...]:
         """Which archives show themselves in HTTP here."""
         seen = self.answered(WebFacts)
-        keys = [one.key for facts in seen for one in (*facts.rest, *facts.products)]
+        keys = [rest.key for facts in seen for rest in facts.rest]
+        keys += [product.key for facts in seen for product in facts.products]
         return tuple(key for key in keys if key)
 
     @property

@@ -20,7 +20,7 @@ from doorward.audit.tally import Count as Count  # noqa: PLC0414
 from doorward.audit.tally import Exactness as Exactness  # noqa: PLC0414
 from doorward.audit.tls_facts import TlsDepthFacts
 from doorward.audit.web_facts import DebuggerFacts, DicomWebFacts, WebFacts, WebHygieneFacts
-from doorward.net.certificate import CertificateFacts
+from doorward.net.certificate_facts import CertificateFacts
 
 
 class Outcome(StrEnum):

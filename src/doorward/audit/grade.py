@@ -6,7 +6,7 @@ required question is undecided is not rated, unless what is known already means 
 A signed acceptance changes a verdict, not the danger: it counts here like a fail.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from doorward.audit.door import Door
@@ -223,7 +223,7 @@ def _letter(score: int) -> str:
 
 def _gaps(findings: Sequence[Finding], tried: Sequence[Door]) -> Iterator[str]:
     """Yield why there can be no grade; nothing where the coverage is enough."""
-    imaging = {door.port for door in tried if door.shows_imaging}
+    imaging = frozenset(door.port for door in tried if door.shows_imaging)
     if not imaging:
         yield "Not rated: no port was seen to speak DICOM, and no imaging product shows itself."
     for finding in findings:
@@ -239,7 +239,7 @@ def _gaps(findings: Sequence[Finding], tried: Sequence[Door]) -> Iterator[str]:
             yield f"Not rated: port {door.port} is open, and nobody knows what is behind it."
 
 
-def _is_required(finding: Finding, imaging: Set[int]) -> bool:
+def _is_required(finding: Finding, imaging: frozenset[int]) -> bool:
     return finding.check in REQUIRED or (
         finding.check in REQUIRED_ON_THE_WEB and finding.port in imaging
     )

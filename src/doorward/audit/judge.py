@@ -10,20 +10,21 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from doorward.audit.checks import CATALOGUE, Per, rule_of
-from doorward.audit.checks.ruling import Ruling, not_applicable, not_tested, unanswered
-from doorward.audit.door import Door, doors
-from doorward.audit.facts import UNKNOWN_COUNT, Count, Exactness, PortState, SystemFacts
-from doorward.audit.grade import grade
-from doorward.audit.ladder import answers_query, is_downloadable, rungs
-from doorward.audit.verdict import (
-    Check,
-    Counts,
-    Finding,
-    JudgedSystem,
-    Service,
-    Severity,
-    Verdict,
+from doorward.audit.checks.ruling import (
+    NO_PORT_ASKED,
+    NO_PORT_SPEAKS_DICOM,
+    Ruling,
+    not_applicable,
+    not_tested,
+    unanswered,
 )
+from doorward.audit.door import Door, doors, shows_imaging
+from doorward.audit.facts import PortState, SystemFacts
+from doorward.audit.grade import grade
+from doorward.audit.holdings import holdings
+from doorward.audit.ladder import rungs
+from doorward.audit.services import service_of
+from doorward.audit.verdict import Check, Finding, JudgedSystem, Severity, Verdict
 
 _WORST_FIRST = (
     Verdict.FAIL,
@@ -82,13 +83,14 @@ def judge(
     graded = grade(findings, tried)
     return JudgedSystem(
         facts=system,
-        services=tuple(_service(door) for door in tried),
-        counts=_counts(tried),
+        services=tuple(service_of(door) for door in tried),
+        counts=holdings(tried, findings),
         rungs=rungs(system, findings),
         findings=tuple(findings),
         grade=graded.grade,
         score=graded.score,
         grade_reasons=graded.reasons,
+        shows_imaging=shows_imaging(system),
     )
 
 
@@ -111,7 +113,7 @@ def _findings(system: SystemFacts, tried: Sequence[Door], now: datetime) -> Iter
             Per.SYSTEM: tried[:1],
         }[bound.per]
         if not places and bound.per is Per.ASKED:
-            yield _finding(check, not_tested("No port was asked this question."), system, None)
+            yield _finding(check, not_tested(NO_PORT_ASKED), system, None)
         elif not places:
             yield _finding(check, _without_dicom(system, tried), system, None)
         for door in places:
@@ -138,11 +140,10 @@ def _finding(check: Check, ruling: Ruling, system: SystemFacts, door: Door | Non
 def _without_dicom(system: SystemFacts, tried: Sequence[Door]) -> Ruling:
     """Say why the DICOM checks have no door to be asked about; silence stays silence."""
     if tried and all(_is_settled(door) for door in tried):
-        return not_applicable(
-            "No port of this system speaks DICOM: all are closed or speak another protocol."
-        )
+        return not_applicable(NO_PORT_SPEAKS_DICOM)
     open_ended = {door.port for door in tried if not _is_settled(door)}
-    attempts = tuple(a for a in system.of("association") if a.endpoint.port in open_ended)
+    asked = (*system.of("association"), *system.of("reach"))
+    attempts = tuple(a for a in asked if a.endpoint.port in open_ended)
     return unanswered(attempts, level=system.clearance_level)
 
 
@@ -187,76 +188,3 @@ def _signed(
                 finding, verdict=Verdict.ACCEPTED, evidence=f"{finding.evidence} {words}"
             )
     return finding
-
-
-# --- services and counts ----------------------------------------------------------------------------------------------
-
-
-def _service(door: Door) -> Service:
-    if door.database is not None:
-        return Service(
-            port=door.port,
-            protocol=door.database.protocol,
-            tls=door.database.tls_version,
-            product=f"{door.database.product} {door.database.version}".strip(),
-            version=door.database.version,
-            confidence="claim",
-        )
-    found = door.identification
-    return Service(
-        port=door.port,
-        protocol=_protocol(door),
-        tls="" if door.tls is None else door.tls.version,
-        product=found.described,
-        version=found.version,
-        toolkit=found.toolkit,
-        confidence=found.confidence,
-    )
-
-
-def _protocol(door: Door) -> str:
-    if door.share is not None:
-        return door.share.protocol
-    if door.speaks_plain_dicom:
-        return "dicom"
-    if door.speaks_dicom:
-        return "dicom-tls"
-    if door.speaks_other not in ("", "unknown"):
-        return door.speaks_other
-    if door.speaks_tls or any(r.looks_like == "tls" for r in door.replies()):
-        return "tls"
-    if door.state is None:
-        return "not_tested"
-    return "unknown" if door.state is PortState.OPEN else door.state.value
-
-
-def _counts(tried: Sequence[Door]) -> Counts:
-    """Return the numbers of the door that shows most: several doors of one system show one archive."""
-    exposed = [
-        (exposure, door)
-        for door in tried
-        if answers_query(door)
-        for exposure in door.stranger_exposures
-        if exposure.answers_study_query
-    ]
-    if not exposed:
-        return Counts()
-    most, _ = max(exposed, key=lambda pair: pair[0].studies.value or 0)
-    images = [exposure.images for exposure, door in exposed if is_downloadable(door)]
-    return Counts(
-        patients=most.patients,
-        studies=most.studies,
-        images=most.images,
-        images_downloadable=_downloadable(images, [door for _, door in exposed]),
-    )
-
-
-def _downloadable(images: Sequence[Count], exposed: Sequence[Door]) -> Count:
-    if images:
-        most = max(images, key=lambda count: count.value or 0)
-        return replace(most, method=f"{most.method}; retrieval was accepted in negotiation")
-    if all(door.stranger_capabilities for door in exposed):
-        return Count(
-            value=0, exactness=Exactness.EXACT_ENUMERATED, method="no retrieve context was accepted"
-        )
-    return UNKNOWN_COUNT

@@ -57,7 +57,7 @@ def rungs(system: SystemFacts, findings: Sequence[Finding]) -> tuple[str, ...]:
         "E4": any(answers_query(door) or offered(door, "find") for door in tried),
         "E5": any(answers_query(door) for door in tried) or bool(web_readable(tried, findings)),
         "E6": any(is_downloadable(door) for door in tried)
-        or _has_failed(findings, ("web_wado_open",), Severity.HIGH),
+        or any(web_downloadable(door, findings) for door in tried),
         "E7": any(offered(door, "store") for door in tried)
         or _has_failed(findings, ("web_stow_open",), Severity.HIGH),
         "W1": _has_failed(findings, ("web_viewer_open",), Severity.HIGH),
@@ -88,6 +88,12 @@ def web_readable(tried: Sequence[Door], findings: Sequence[Finding]) -> tuple[Do
         if f.check in _WEB_QUERY and f.verdict in _BAD and f.severity >= Severity.CRITICAL
     }
     return tuple(door for door in tried if door.port in ports and lists_studies(door))
+
+
+def web_downloadable(door: Door, findings: Sequence[Finding]) -> bool:
+    """Tell whether the retrieve service of this web door takes requests without a login (E6)."""
+    here = [f for f in findings if f.port == door.port]
+    return _has_failed(here, ("web_wado_open",), Severity.HIGH)
 
 
 def _has_failed(

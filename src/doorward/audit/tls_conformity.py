@@ -20,7 +20,7 @@ from doorward.knowledge.tls_parameters import (
     suite_named,
 )
 from doorward.knowledge.tls_profiles import TlsProfile, TlsRule, profile_of, rules_of
-from doorward.net.certificate import CertificateFacts
+from doorward.net.certificate_facts import CertificateFacts
 
 _MOST_NAMES = 4
 

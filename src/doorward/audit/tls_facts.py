@@ -6,7 +6,7 @@ Names are those of the IANA registry, versions those of ``net.tls``. None always
 from dataclasses import dataclass
 from enum import StrEnum
 
-from doorward.net.certificate_chain import ChainFacts
+from doorward.net.certificate_facts import ChainFacts
 
 
 class Preference(StrEnum):

@@ -36,7 +36,8 @@ from doorward.knowledge.tls_parameters import (
     suite_of,
 )
 from doorward.limits import DEFAULT_LIMITS, Limits
-from doorward.net.certificate_chain import ChainFacts, read_chain
+from doorward.net.certificate_chain import read_chain
+from doorward.net.certificate_facts import ChainFacts
 from doorward.web.tls_hello import (
     DEFLATE,
     NO_COMPRESSION,

@@ -122,7 +122,8 @@ class Service:
     """What one port turned out to be."""
 
     port: int
-    #: dicom | dicom-tls | http | ssh | tls | ftp | smtp | unknown | closed | filtered | unreachable | not_tested
+    #: dicom | dicom-tls | http | https | hl7 | jdwp | a database or file share by its own word | ssh | tls | ftp | smtp
+    #: | unknown | closed | filtered | unreachable | not_tested
     protocol: str
     tls: str = ""  # negotiated version, e.g. "TLSv1.2", or ""
     product: str = ""  # for people, e.g. "DCMTK 3.6.7 (used by Orthanc and many others)"
@@ -149,7 +150,7 @@ class JudgedSystem:
     facts: SystemFacts
     services: tuple[Service, ...]
     counts: Counts
-    #: The ladder rungs that were reached, in order: E0 to E7, then T, V (see ``ladder.RUNGS``).
+    #: The ladder rungs that were reached, in order: E0 to E7, W1 to W3, then T, V (see ``ladder.RUNGS``).
     rungs: tuple[str, ...]
     #: Worst first: fails by severity, then the verdicts that say nothing, then passes.
     findings: tuple[Finding, ...]
@@ -158,6 +159,8 @@ class JudgedSystem:
     grade_reasons: tuple[str, ...] = field(
         default=()
     )  # whole sentences: which cap decided, or why not rated
+    #: DICOM, DICOMweb, or a page or interface of an imaging product was seen on one of its ports.
+    shows_imaging: bool = True
 
     @property
     def is_unprotected(self) -> bool:

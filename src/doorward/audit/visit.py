@@ -178,7 +178,7 @@ class Visitor:
     ) -> HttpReply | None:
         approach = self._approach
         try:
-            async with approach.pace.turn():
+            async with approach.pace.turn(approach.limits.web_gap_s):
                 self.requests += 1
                 reply = await fetch(
                     approach.endpoint.address,

@@ -179,7 +179,7 @@ def _ae_title(title: str, option: str) -> str:
     return stripped
 
 
-def _default_credentials(is_wanted: bool, level: int) -> bool:  # noqa: FBT001 - an option's value
+def _default_credentials(is_wanted: bool, level: int) -> bool:
     from doorward.errors import ConfigError
 
     if is_wanted and level < 3:
@@ -311,6 +311,7 @@ def _survey(order: _Order) -> tuple[list["SystemFacts"], bool]:
 
     from doorward.audit.survey import survey
     from doorward.cli.progress import Progress
+    from doorward.net.loop import run
 
     async def ask() -> tuple[list["SystemFacts"], bool]:
         systems = await survey(
@@ -322,7 +323,7 @@ def _survey(order: _Order) -> tuple[list["SystemFacts"], bool]:
 
     with Progress(targets=len(order.targets), verbose=order.verbose) as progress:
         try:
-            return asyncio.run(ask())
+            return run(ask())
         except KeyboardInterrupt:
             return progress.finished, True
 

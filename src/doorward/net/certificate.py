@@ -1,7 +1,6 @@
 """What an X.509 certificate says, as far as rules need it (RFC 5280)."""
 
 import warnings
-from dataclasses import dataclass
 from datetime import UTC
 
 from cryptography import x509
@@ -10,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from doorward.errors import PeerProtocolError
+from doorward.net.certificate_facts import CertificateFacts
 
 #: What the library raises for a stranger's bytes; the exceptions of x509 are no ValueErrors.
 _UNREADABLE = (

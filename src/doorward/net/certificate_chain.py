@@ -5,14 +5,14 @@ No trust is decided here: that needs authorities, and net/tls.py asks OpenSSL fo
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from doorward.errors import PeerProtocolError
-from doorward.net.certificate import CertificateFacts, read_certificate
+from doorward.net.certificate import read_certificate
+from doorward.net.certificate_facts import CertificateFacts, ChainFacts
 
 
 def read_chain(encoded: Sequence[bytes]) -> ChainFacts:

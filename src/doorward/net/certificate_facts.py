@@ -4,7 +4,6 @@ Apart from those who read them, because reading loads the library ``cryptography
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

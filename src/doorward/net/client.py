@@ -426,7 +426,7 @@ class Requestor:
                 association.abort()  # without effect when the association is over
                 connection.flush()
                 connection.close()
-        if not self._is_released:
+        if self._failure is not None or not self._is_released:  # otherwise it was waited for above
             await self._over(lambda: connection.is_gone)
         if not connection.is_gone:
             connection.kill()

@@ -38,8 +38,11 @@ class Owner(Protocol):
         """The transport is gone; no event follows."""
 
 
-class Connection(asyncio.Protocol):
-    """One TCP connection that carries one association."""
+class Connection(asyncio.BaseProtocol):
+    """One TCP connection that carries one association.
+
+    No asyncio.Protocol: uvloop would not take ``ForgetfulConnection`` for a BufferedProtocol, but read bytes for it.
+    """
 
     def __init__(self, owner: Owner, *, role: Role, limits: Limits = DEFAULT_LIMITS) -> None:
         self._loop = asyncio.get_running_loop()
@@ -62,14 +65,14 @@ class Connection(asyncio.Protocol):
     # --- asyncio calls these -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Tell the association and the owner; set the socket for prompt delivery."""
+        """Tell the association and the owner. TCP_NODELAY is set already: by asyncio, as by uvloop."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=self.limits.write_buffer_bytes)
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             self._quick = sock
-            if self.association.role is Role.ACCEPTOR:  # ``dial`` has done it for the requestor, who speaks first
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # a requestor speaks first: it has nothing to acknowledge yet
+            if self.association.role is Role.ACCEPTOR:
                 self._acknowledge_quickly()
         self._owner.opened(self)
         if self.transport.is_closing():

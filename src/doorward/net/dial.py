@@ -66,11 +66,11 @@ async def dial(
     """
     numeric = str(ipaddress.ip_address(address))
     gate.permit(numeric, port)
-    loop = asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()  # asyncio and uvloop set TCP_NODELAY by themselves
     timeout_s = limits.connect_s + (limits.tls_handshake_s if tls else 0.0)
     try:
         async with asyncio.timeout(timeout_s):
-            transport, made = await loop.create_connection(
+            return await loop.create_connection(
                 protocol,
                 numeric,
                 port,
@@ -86,8 +86,6 @@ async def dial(
         raise tls_failure(error) from None
     except OSError as error:
         raise _connect_failure(error, numeric, port, is_tls=tls is not None) from None
-    _prefer_prompt_delivery(transport)
-    return transport, made
 
 
 def _connect_failure(
@@ -138,10 +136,3 @@ def tls_failure(error: ssl.SSLError) -> TlsFailed:
     if "EOF" in reason:
         return TlsFailed("the peer closed the connection during the TLS handshake", kind="closed")
     return TlsFailed(f"the TLS handshake failed ({reason or 'no reason given'})", kind="other")
-
-
-def _prefer_prompt_delivery(transport: asyncio.BaseTransport) -> None:
-    """Send small messages at once: Nagle and a peer's delayed acknowledgement cost 40 ms for each."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None and not transport.is_closing():  # it may be over before it is ours
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -12,6 +12,7 @@ and fuzzed like the parsers. Each connection needs a new one.
 
 import asyncio
 from collections.abc import Callable, Generator
+from typing import cast
 
 from doorward.errors import LimitExceeded, TlsFailed
 from doorward.limits import DEFAULT_LIMITS, Limits
@@ -78,8 +79,7 @@ class _Listener(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: with the prelude's first words, or with the hello."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base
         if self._steps is None:
             self._say_hello()
         else:

@@ -208,7 +208,8 @@ class _Exchange(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport reads into: behind the unfinished head, or over the last piece of the body."""
-        return memoryview(self._buffer)[self._end :]
+        # never empty: a head that fills it is over, and uvloop asks once more before it stops reading
+        return memoryview(self._buffer)[0 if self.is_over.is_set() else self._end :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """So much was read."""

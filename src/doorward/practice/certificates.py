@@ -1,7 +1,7 @@
 """Keys and certificates for the personas with TLS, made on the spot and thrown away with their folder.
 
 No key is ever shipped (promise 6): each start makes a new authority, a server certificate for the addresses in use and a
-client certificate, all EC P-256 and valid for a few days. Private keys are readable by their owner only.
+client certificate, all EC P-256 and valid for some weeks. Private keys are readable by their owner only.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-_VALID_DAYS = 7
+_VALID_DAYS = 60  # an audit warns of certificates that end within 30
 #: Clocks of two machines may differ.
 _SLACK = timedelta(hours=1)
 

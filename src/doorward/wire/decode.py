@@ -284,15 +284,17 @@ def _require_distinct(context_ids: list[int], source: str) -> None:
 def _user_information(content: bytes, limits: Limits, known: frozenset[int]) -> UserInformation:
     """User Information Item, PS3.8 Table 9-16; ``known`` are the types of this direction."""
     items = _split(content, limits.user_sub_items, "User-data", "PS3.8 Table 9-16")
-    found = defaultdict(list, {key: items[key] for key in items.keys() & known})
+    strange = sorted(items.keys() - known)
 
     def one(item_type: ItemType, decode: Callable[[bytes, Limits], _T]) -> _T | None:
-        if not found[item_type]:
+        if item_type not in items or item_type not in known:
             return None
-        return decode(_exactly_one(found, item_type, "PS3.7 section D.3.3"), limits)
+        return decode(_exactly_one(items, item_type, "PS3.7 section D.3.3"), limits)
 
     def each(item_type: ItemType, decode: Callable[[bytes, Limits], _P]) -> tuple[_P, ...]:
-        return _one_per_sop_class([decode(sub_item, limits) for sub_item in found[item_type]])
+        if item_type not in items or item_type not in known:
+            return ()
+        return _one_per_sop_class([decode(sub_item, limits) for sub_item in items[item_type]])
 
     return UserInformation(
         max_pdu_bytes=one(ItemType.MAXIMUM_LENGTH, _maximum_length),
@@ -308,7 +310,7 @@ def _user_information(content: bytes, limits: Limits, known: frozenset[int]) -> 
         user_identity_response=one(ItemType.USER_IDENTITY_AC, _user_identity_response),
         unknown=tuple(
             UnknownItem(type=key, length=len(sub_item))
-            for key in sorted(items.keys() - known)
+            for key in strange
             for sub_item in items[key]
         ),
     )

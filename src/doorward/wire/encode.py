@@ -11,6 +11,7 @@ title must not fail by it. Unknown items are left out; their bytes were not kept
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import assert_never
 
 from doorward.errors import LocalProtocolError
@@ -186,6 +187,7 @@ def _associate(
     return _pdu(pdu_type, b"".join(parts))
 
 
+@lru_cache(maxsize=256)  # an auditor proposes the same few, thousands of times
 def _proposed_context(context: ProposedContext) -> bytes:
     """Presentation Context Item of a request, Table 9-13."""
     _require_context_id(context.id)

@@ -88,10 +88,17 @@ def test_hsts_is_judged_over_https_only(facts, verdict):
     ],
 )
 def test_old_branches_are_possible_trouble(product, verdict, severity):
-    ruling = rules.server_outdated(web_door(web(products=(product,))), NOW)
+    # Beside an archive: a web server that carries no imaging is a smaller matter.
+    door = web_door(web(products=(product,)), others=(attempt(ANYBODY, port=104),))
+    ruling = rules.server_outdated(door, NOW)
     assert (ruling.verdict, ruling.severity) == (verdict, severity)
     if verdict is FAIL:
         assert "Possibly" in ruling.evidence
+
+
+def test_an_old_server_without_any_imaging_is_a_small_matter():
+    ruling = rules.server_outdated(web_door(web(products=(server("nginx", "1.18.0"),))), NOW)
+    assert (ruling.verdict, ruling.severity) == (FAIL, Severity.LOW)
 
 
 def test_old_is_a_question_of_the_day():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from doorward.audit.checks.ruling import NO_PORT_ASKED
 from doorward.audit.facts import UNKNOWN_COUNT, Exactness
 from doorward.audit.report import wording
 from doorward.audit.report.assemble import assemble
@@ -161,15 +162,44 @@ def test_advice_and_commands_are_given_once() -> None:
     assert wording.verifications(doubled) == ("doorward audit 10.20.0.7:4242 --scope scope.toml",)
 
 
-def test_numbers_are_only_shown_where_strangers_see_studies() -> None:
-    assert wording.system_figures(_system(WRITABLE)) == ()
-    figures = wording.system_figures(_system(OPEN))
-    assert [(f.label, f.value) for f in figures] == [
-        ("patients", "567"),
-        ("studies", "1,234"),
-        ("images", "at least 45,678"),
-        ("images that can be taken", "at least 45,678"),
+@pytest.mark.parametrize(
+    ("check", "sentence"),
+    [
+        ("db_no_password", "A database of this system lets strangers in without a password."),
+        ("files_listing_open", "This system shows strangers its image files."),
+        ("web_jdwp_open", "Strangers can take over this system."),
+        ("fhir_search_open", "The FHIR side of this system answers strangers."),
+    ],
+)
+def test_what_stands_open_beside_the_studies_is_the_headline(check: str, sentence: str) -> None:
+    told = headline(_system(_shut_but(Verdict.FAIL, Severity.CRITICAL, check)))
+    assert (told.tone, told.sentence) == (Tone.OPEN, sentence)
+    lesser = headline(_system(_shut_but(Verdict.FAIL, Severity.HIGH, check)))
+    assert (lesser.tone, lesser.sentence) == (Tone.WEAK, "This system can be protected better.")
+
+
+def test_an_archive_that_answers_on_the_web_alone_is_said_to() -> None:
+    judged = _shut_but(Verdict.FAIL, Severity.CRITICAL, "web_qido_open")
+    told = headline(_system(replace(judged, rungs=("E1", "E5"))))
+    assert told.sentence == "This archive's web side answers strangers."
+
+
+def test_a_web_server_is_no_imaging_system() -> None:
+    judged = replace(_shut_but(Verdict.FAIL, Severity.LOW), shows_imaging=False, rungs=("E1",))
+    told = headline(_system(judged))
+    assert (told.tone, told.sentence) == (Tone.UNKNOWN, "No imaging system answered here.")
+    assert wording.split_quiet(_report(OPEN, judged))[1]
+
+
+def test_questions_that_met_no_port_of_their_kind_share_one_line() -> None:
+    idle = [
+        finding(check, Verdict.NOT_TESTED, Severity.HIGH, "T", evidence=NO_PORT_ASKED, port=None)
+        for check in ("db_no_password", "ldap_anonymous_bind", "hl7_plain")
     ]
+    groups = wording.remaining_groups(_system(replace(OPEN, findings=(*OPEN.findings, *idle))))
+    group = next(group for group in groups if group.title == "Not tested")
+    assert group.note == "3 questions met no port of their kind: databases, HL7."
+    assert [f.check for f in group.findings] == ["dimse_patient_attributes_returned"]
 
 
 def test_a_sweep_sets_the_addresses_aside_where_nobody_speaks_dicom() -> None:

@@ -21,8 +21,12 @@ def port_reachable(door: Door, _now: datetime) -> Ruling:
     """Judge the TCP connection alone (rung E1)."""
     if door.demands_certificate:
         return passed(f"Port {door.port} is open, and asks every caller for a certificate first.")
-    seen = (*door.answered(AssociationFacts), *door.answered(ReachFacts))
-    answered = {facts.port_state for facts in seen}
+    if door.speaks_other and not door.attempts("association") and not door.shows_imaging:
+        return not_applicable(
+            f"Port {door.port} speaks {door.speaks_other.upper()} and shows nothing of imaging."
+        )
+    answered = {facts.port_state for facts in door.answered(AssociationFacts)}
+    answered |= {facts.port_state for facts in door.answered(ReachFacts)}
     if PortState.OPEN in answered:
         where = " The address is public." if _is_public(door.system.address) else ""
         return failed(f"Port {door.port} takes connections from here.{where}")

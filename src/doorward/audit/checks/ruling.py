@@ -20,6 +20,14 @@ class Ruling:
     severity: Severity | None = None
 
 
+#: The evidence of a check whose probe met no port that it is meant for; reports fold these into one line.
+NO_PORT_ASKED = "No port was asked this question."
+#: The evidence of a DICOM check where every port was settled to be something else; folded likewise.
+NO_PORT_SPEAKS_DICOM = (
+    "No port of this system speaks DICOM: all are closed or speak another protocol."
+)
+
+
 def passed(evidence: str) -> Ruling:
     """Return a pass; the evidence names the answer that shows it."""
     return Ruling(verdict=Verdict.PASS, evidence=evidence)

@@ -33,7 +33,7 @@ from doorward.audit.tls_conformity import (
 from doorward.audit.tls_facts import Preference, TlsDepthFacts
 from doorward.audit.verdict import Severity
 from doorward.knowledge.tls_parameters import signature_schemes
-from doorward.net.certificate import CertificateFacts
+from doorward.net.certificate_facts import CertificateFacts
 
 PROBE = "tls_depth"
 

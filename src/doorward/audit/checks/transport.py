@@ -17,7 +17,7 @@ from doorward.audit.checks.ruling import (
 from doorward.audit.door import Door, dicom_doors
 from doorward.audit.facts import TlsFacts
 from doorward.audit.verdict import Severity
-from doorward.net.certificate import CertificateFacts
+from doorward.net.certificate_facts import CertificateFacts
 
 _GOOD_VERSIONS = ("TLSv1.2", "TLSv1.3")
 _WARN_BEFORE = timedelta(days=30)

@@ -11,7 +11,8 @@ from pathlib import Path
 from doorward.audit.approach import Answer, Approach
 from doorward.audit.facts import Outcome, TlsFacts, TransportFacts
 from doorward.errors import PeerProtocolError, TlsFailed, TransportError
-from doorward.net.certificate import CertificateFacts, read_certificate
+from doorward.net.certificate import read_certificate
+from doorward.net.certificate_facts import CertificateFacts
 from doorward.net.tls import TlsSession, probe_context, verifying_probe_context
 
 #: Version as ``net.tls`` names it -> field of TlsFacts.

@@ -144,6 +144,7 @@ def _system(system: JudgedSystem) -> SystemModel:
         ),
         findings=tuple(_finding(f) for f in sorted(system.findings, key=_gravest_first)),
         honeypot=_honeypot(system),
+        shows_imaging=system.shows_imaging,
     )
 
 

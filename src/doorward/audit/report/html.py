@@ -12,26 +12,23 @@ from importlib import resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from doorward.audit.report.figures import Figure, amount, plural, system_figures
 from doorward.audit.report.model import FindingModel, Report, SystemModel
 from doorward.audit.report.wording import (
     RUNGS,
-    Figure,
     Group,
     Headline,
-    amount,
     duration,
     failed,
     finished_at,
     has_several_ports,
     headline,
     next_steps,
-    plural,
     recognised,
     remaining_groups,
     service_line,
     split_quiet,
     summary,
-    system_figures,
     unanswered,
     verifications,
 )

@@ -95,6 +95,9 @@ class SystemModel(_Part):
     counts: CountsModel
     findings: tuple[FindingModel, ...]
     honeypot: HoneypotModel | None = None
+    shows_imaging: bool = Field(
+        default=True, description="DICOM, DICOMweb, or a page or interface of an imaging product"
+    )
 
 
 class TotalsModel(_Part):

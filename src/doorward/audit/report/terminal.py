@@ -13,6 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from doorward.audit.report.figures import plural, system_figures
 from doorward.audit.report.model import FindingModel, Report, SystemModel
 from doorward.audit.report.wording import (
     Headline,
@@ -23,12 +24,10 @@ from doorward.audit.report.wording import (
     headline,
     is_grave,
     next_steps,
-    plural,
     remaining_groups,
     service_line,
     split_quiet,
     summary,
-    system_figures,
     unanswered,
     verifications,
 )
@@ -233,8 +232,11 @@ def _rest(system: SystemModel, verbose: bool, ports: bool) -> Iterator[Renderabl
     if verbose:
         for group in groups:
             yield from _findings(group.title, group.findings, ports=ports)
+            if group.note:
+                heading = () if group.findings else (_heading(group.title),)
+                yield from (*heading, _indented(Text(group.note, style="dim")), Text())
         return
-    counted = ", ".join(f"{g.title.lower()}: {len(g.findings)}" for g in groups)
+    counted = ", ".join(f"{g.title.lower()}: {len(g.findings)}" for g in groups if g.findings)
     if counted:
         line = f"{counted[0].upper()}{counted[1:]} (--verbose lists them)"
         yield _indented(Text(line, style="dim"))

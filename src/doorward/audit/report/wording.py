@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from doorward.audit.checks.ruling import NO_PORT_ASKED, NO_PORT_SPEAKS_DICOM
+from doorward.audit.report.figures import counted, plural
 from doorward.audit.report.model import (
-    CountModel,
     FindingModel,
     Report,
     ServiceModel,
@@ -18,7 +19,7 @@ from doorward.audit.report.model import (
     TotalsModel,
 )
 
-NOT_RATED = "not rated"
+_Findings = tuple[FindingModel, ...]
 
 #: The rungs of the exposure ladder that form one climb, with what a stranger achieves on each.
 RUNGS = (
@@ -29,6 +30,9 @@ RUNGS = (
     ("E5", "is told the studies"),
     ("E6", "may take images"),
     ("E7", "may add images"),
+    ("W1", "opens a viewer"),
+    ("W2", "opens it unencrypted"),
+    ("W3", "sees lists of files"),
 )
 
 
@@ -51,83 +55,13 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One number of a report: "studies", "at least", "1,234", and how far it may be trusted."""
-
-    label: str
-    prefix: str
-    number: str
-    trust: str
-    method: str
-
-    @property
-    def value(self) -> str:
-        """The prefix and the number: "at least 1,234"."""
-        return f"{self.prefix} {self.number}".strip()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Findings that a reader looks at together."""
 
     title: str
     findings: tuple[FindingModel, ...]
-
-
-# --- numbers ----------------------------------------------------------------------------------------------------------
-
-_TRUST = {
-    "exact_counter": "exact, by the archive's own counter",
-    "exact_enumerated": "exact, counted one by one",
-    "at_least": "a lower bound: there may be more",
-    "estimated": "an estimate",
-}
-_PREFIX = {"at_least": "at least", "estimated": "about"}
-
-
-def amount(count: CountModel) -> str:
-    """Return "1,234", "at least 1,234", "about 1,234" or "not known"."""
-    return _figure("", count).value
-
-
-def figures(
-    patients: CountModel, studies: CountModel, images: CountModel, downloadable: CountModel
-) -> tuple[Figure, ...]:
-    """Return the four numbers of a system or of the totals."""
-    labelled = (
-        ("patients", patients),
-        ("studies", studies),
-        ("images", images),
-        ("images that can be taken", downloadable),
-    )
-    return tuple(_figure(label, count) for label, count in labelled)
-
-
-def _figure(label: str, count: CountModel) -> Figure:
-    return Figure(
-        label=label,
-        prefix=_PREFIX.get(count.exactness, ""),
-        number="not known" if count.value is None else f"{count.value:,}",
-        trust="" if count.value is None else _TRUST[count.exactness],
-        method=count.method,
-    )
-
-
-def system_figures(system: SystemModel) -> tuple[Figure, ...]:
-    """Return the numbers of a system whose studies a stranger can see; of others there are none."""
-    counts = system.counts
-    if "E5" not in system.ladder:
-        return ()
-    return figures(counts.patients, counts.studies, counts.images, counts.images_downloadable)
-
-
-def plural(number: int, one: str, many: str = "") -> str:
-    """Return "1 study" or "1,234 studies"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _counted(count: CountModel, one: str, many: str) -> str:
-    return f"{amount(count)} {one if count.value == 1 else many}"
+    #: One line for what need not be listed one by one, or "".
+    note: str = ""
 
 
 # --- the verdict on one system ----------------------------------------------------------------------------------------
@@ -150,22 +84,62 @@ def headline(system: SystemModel) -> Headline:
     """Return the verdict on one system."""
     if "E5" in system.ladder:
         return _readable(system)
+    laid_open = _laid_open(system)
+    if laid_open is not None:
+        return laid_open
     if "E7" in system.ladder:
         return Headline(
             tone=Tone.OPEN,
             sentence="This archive lets strangers add images.",
-            explanation=f"{_anyone(system, 'dimse_store_open')} may send it images, and it would take them "
+            explanation=f"{_anyone(system, *_STORE)} may send it images, and it would take them "
             f"for genuine. {_told(system)} Nothing was sent in this audit.",
         )
     if not is_tested(system):
         return _unjudged(system)
+    if not system.shows_imaging:
+        return _no_imaging(system)
     return _not_open(system)
 
 
-def _anyone(system: SystemModel, check: str) -> str:
-    """Return "Anyone who can reach port 104", with the ports on which the check failed."""
+#: What lays a system open besides its studies: checks, and the sentence where one failed as critical.
+_LAID_OPEN = (
+    (
+        ("auth_default_credentials", "web_console_open", "web_jdwp_open"),
+        "Strangers can take over this system.",
+    ),
+    (
+        ("db_no_password", "db_default_account_open"),
+        "A database of this system lets strangers in without a password.",
+    ),
+    (("fhir_search_open",), "The FHIR side of this system answers strangers."),
+    (
+        ("files_listing_open", "files_webdav_open", "files_ftp_anonymous"),
+        "This system shows strangers its image files.",
+    ),
+    (("web_rest_open",), "The archive's own interface answers strangers."),
+)
+
+
+def _laid_open(system: SystemModel) -> Headline | None:
+    """Return the headline where something other than the studies stands open to all."""
+    for checks, sentence in _LAID_OPEN:
+        grave = (f for f in failed(system) if f.check in checks and f.severity == "critical")
+        worst = next(grave, None)
+        if worst is not None:
+            words = f"{worst.evidence} {_anyone(system, *checks)} may use it."
+            return Headline(tone=Tone.OPEN, sentence=sentence, explanation=words)
+    return None
+
+
+_QUERY = ("dimse_query_unprotected", "web_qido_open", "web_rest_open")
+_STORE = ("dimse_store_open", "web_stow_open")
+
+
+def _anyone(system: SystemModel, *checks: str) -> str:
+    """Return "Anyone who can reach port 104", with the ports on which one of the checks failed."""
+    # A low finding is one that only the machine itself could make use of.
     ports = sorted(
-        {f.port for f in system.findings if f.check == check and f.verdict == "fail" and f.port}
+        {f.port for f in failed(system) if f.check in checks and f.port and f.severity != "low"}
     )
     if not ports:
         return "Anyone who can reach it"
@@ -186,13 +160,13 @@ def _readable(system: SystemModel) -> Headline:
     elif counts.studies.value == 0:
         can = "can list its studies; at the moment it showed none"
     else:
-        can = f"can list {_counted(counts.studies, 'study', 'studies')}"
+        can = f"can list {counted(counts.studies, 'study', 'studies')}"
         if counts.patients.value:
-            can += f" of {_counted(counts.patients, 'patient', 'patients')}"
+            can += f" of {counted(counts.patients, 'patient', 'patients')}"
     takes = "E6" in system.ladder
     if takes:
         images = counts.images_downloadable
-        what = _counted(images, "image", "images") if images.value else "its images"
+        what = counted(images, "image", "images") if images.value else "its images"
         can += f", and may take {what}"
     writes = (
         " Strangers may also add images to it, which could be mistaken for genuine ones."
@@ -200,10 +174,14 @@ def _readable(system: SystemModel) -> Headline:
         else ""
     )
     hands_out = " and hands out its images" if takes else ""
+    by_web = not any(f.check == "dimse_query_unprotected" for f in failed(system)) and any(
+        f.check in _QUERY for f in failed(system)
+    )
+    archive = "This archive's web side" if by_web else "This archive"
     return Headline(
         tone=Tone.OPEN,
-        sentence=f"This archive answers strangers{hands_out}.",
-        explanation=f"{_anyone(system, 'dimse_query_unprotected')} {can}. No password is asked.{writes}",
+        sentence=f"{archive} answers strangers{hands_out}.",
+        explanation=f"{_anyone(system, *_QUERY)} {can}. No password is asked.{writes}",
     )
 
 
@@ -218,6 +196,17 @@ def _unjudged(system: SystemModel) -> Headline:
         tone=Tone.UNKNOWN,
         sentence=sentence,
         explanation=reasons or "Nothing is known about its safety: silence is no protection.",
+    )
+
+
+def _no_imaging(system: SystemModel) -> Headline:
+    """Something else than imaging answered: say what, and what is wrong with it."""
+    weak = [f for f in failed(system) if f.severity in _NOTABLE]
+    more = f" Beside that: {weak[0].evidence}" if weak else ""
+    return Headline(
+        tone=Tone.WEAK if weak else Tone.UNKNOWN,
+        sentence="No imaging system answered here.",
+        explanation=f"{_who_answered(system)}{more}".strip(),
     )
 
 
@@ -342,13 +331,13 @@ def _open_sentence(totals: TotalsModel) -> str:
 def _lies_open(totals: TotalsModel) -> str:
     if not totals.studies.value:
         return ""
-    studies = _counted(totals.studies, "study", "studies")
+    studies = counted(totals.studies, "study", "studies")
     lie = "lies" if totals.studies.value == 1 else "lie"
     patients = (
-        f" of {_counted(totals.patients, 'patient', 'patients')}" if totals.patients.value else ""
+        f" of {counted(totals.patients, 'patient', 'patients')}" if totals.patients.value else ""
     )
     images = (
-        f"; {_counted(totals.images_downloadable, 'image', 'images')} may be taken"
+        f"; {counted(totals.images_downloadable, 'image', 'images')} may be taken"
         if totals.images_downloadable.value
         else ""
     )
@@ -375,8 +364,15 @@ def split_quiet(report: Report) -> tuple[tuple[SystemModel, ...], tuple[SystemMo
     """
     if len(report.systems) == 1:
         return report.systems, ()
-    quiet = tuple(s for s in report.systems if "E2" not in s.ladder and not is_tested(s))
+    quiet = tuple(s for s in report.systems if _is_quiet(s))
     return tuple(s for s in report.systems if s not in quiet), quiet
+
+
+def _is_quiet(system: SystemModel) -> bool:
+    if "E2" in system.ladder:
+        return False
+    is_harmless = all(f.severity not in _NOTABLE for f in failed(system))
+    return not is_tested(system) or (not system.shows_imaging and is_harmless)
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
@@ -400,10 +396,47 @@ def remaining_groups(system: SystemModel) -> tuple[Group, ...]:
     groups = (
         Group(title="Accepted by you", findings=_of(system, "accepted")),
         Group(title="In order", findings=_of(system, "pass")),
-        Group(title="Not tested", findings=_of(system, "not_tested")),
-        Group(title="Does not apply", findings=_of(system, "not_applicable")),
+        _not_tested(system),
+        _not_applicable(system),
     )
-    return tuple(group for group in groups if group.findings)
+    return tuple(group for group in groups if group.findings or group.note)
+
+
+#: First word of a check's id -> what its questions are about.
+_ABOUT = {
+    "auth": "default logins",
+    "db": "databases",
+    "fhir": "FHIR",
+    "files": "lists of files",
+    "hl7": "HL7",
+    "ldap": "databases",
+    "nfs": "file shares",
+    "share": "file shares",
+    "smb": "file shares",
+    "tls": "TLS",
+}
+
+
+def _not_tested(system: SystemModel) -> Group:
+    """Return what was not asked; the questions that met no port of their kind share one line."""
+    listed, idle = _folded(_of(system, "not_tested"), NO_PORT_ASKED)
+    kinds = {_ABOUT.get(f.check.partition("_")[0], "web pages") for f in idle}
+    about = ", ".join(sorted(kinds, key=str.lower))
+    note = f"{plural(len(idle), 'question')} met no port of their kind: {about}." if idle else ""
+    return Group(title="Not tested", findings=listed, note=note)
+
+
+def _not_applicable(system: SystemModel) -> Group:
+    """Return what has no meaning here; where nothing speaks DICOM, its questions share one line."""
+    listed, idle = _folded(_of(system, "not_applicable"), NO_PORT_SPEAKS_DICOM)
+    note = f"{plural(len(idle), 'question')} about DICOM. {NO_PORT_SPEAKS_DICOM}" if idle else ""
+    return Group(title="Does not apply", findings=listed, note=note)
+
+
+def _folded(findings: _Findings, evidence: str) -> tuple[_Findings, _Findings]:
+    """Return the findings to list, and those of no port that share this evidence."""
+    idle = tuple(f for f in findings if f.port is None and f.evidence == evidence)
+    return tuple(f for f in findings if f not in idle), idle
 
 
 def _of(system: SystemModel, *verdicts: str) -> tuple[FindingModel, ...]:
