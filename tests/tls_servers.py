@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from certificates import Credential
@@ -153,11 +153,13 @@ def _accept(listener: socket.socket, context: ssl.SSLContext) -> None:
 
 def _serve(connection: socket.socket, context: ssl.SSLContext) -> None:
     connection.settimeout(START_S)
-    try:
-        with context.wrap_socket(connection, server_side=True) as secured:
-            secured.recv(1)
-    except OSError:  # ssl.SSLError is one: the auditor never finishes a handshake
-        connection.close()
+    # Wrapped first and shaken later: what a failed handshake leaves behind is closed as well.
+    with (
+        context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as secured,
+        suppress(OSError),  # ssl.SSLError is one: the auditor never finishes a handshake
+    ):
+        secured.do_handshake()
+        secured.recv(1)
 
 
 def program(name: str) -> str | None:

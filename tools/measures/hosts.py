@@ -33,10 +33,11 @@ def measure(*, rounds: int, scale: float) -> Iterator[Row]:
     pairs: list[float] = []
     with serving("measures.fleet", *PORTS) as fleet:
         for _ in range(rounds):
-            one.append(count / _ours(fleet.port, count, 1, 0.0))
+            # two runs each, the better one counts: the better of two is no longer luck on one side only
+            one.append(max(count / _ours(fleet.port, count, 1, 0.0) for _ in TEMPLATES))
             if nmap is not None:
                 theirs.append(max(count / _nmap(nmap, fleet.port, count, t) for t in TEMPLATES))
-            pairs.append(count / _ours(fleet.port, count, 3, 0.0))
+            pairs.append(max(count / _ours(fleet.port, count, 3, 0.0) for _ in TEMPLATES))
         manners = count / _ours(fleet.port, count, 3, None)
     yield rate(GROUP, "doorward, one association a host", one, "hosts/s")
     yield rate(GROUP, "doorward, three control pairs", pairs, "hosts/s")

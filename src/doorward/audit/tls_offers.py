@@ -3,6 +3,8 @@
 Suites are offered strongest first, so that a server that reads only the beginning of a list finds there what it has.
 """
 
+from functools import cache
+
 from doorward.audit.tls_facts import SuiteSeen
 from doorward.knowledge.tls_parameters import (
     Suite,
@@ -49,12 +51,14 @@ def _strength(suite: Suite) -> tuple[bool, bool, int, int]:
     )
 
 
+@cache
 def offered_suites(version: int) -> tuple[int, ...]:
     """Return every suite of a version, strongest first; all old suites fit all versions up to TLS 1.2."""
     of_version = [s for s in suites() if s.is_tls_1_3 == (version == TLS_1_3)]
     return tuple(s.number for s in sorted(of_version, key=_strength))
 
 
+@cache
 def offered_groups(version: int) -> tuple[int, ...]:
     """Return what to offer: up to TLS 1.2 no finite-field group, so that the server shows its own (RFC 7919 section 4)."""
     common = [g.number for name in _COMMON_GROUPS if (g := group_named(name)) is not None]
@@ -65,6 +69,7 @@ def offered_groups(version: int) -> tuple[int, ...]:
     return (*common, *rest)
 
 
+@cache
 def all_signatures() -> tuple[int, ...]:
     """Return every signature scheme, those of TLS 1.3 first."""
     return tuple(scheme.number for scheme in signature_schemes())

@@ -56,7 +56,11 @@ def audit(
     ],
     *,
     ports: Annotated[
-        str | None, typer.Option(help="Ports for targets without one: 104,11112,4242-4250.")
+        str | None,
+        typer.Option(
+            help="Ports for targets without one, such as 104,4242-4250; "
+            "by default every door of an imaging system."
+        ),
     ] = None,
     scope: Annotated[
         Path | None, typer.Option(help="The written permission; loopback needs none.")

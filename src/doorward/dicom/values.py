@@ -56,7 +56,9 @@ def decode_integer_string(value: bytes, tag: int) -> int | None:
     text = value.strip(b" \0")
     if not text:
         return None
-    if len(text) < 10 and text.isdigit():  # nearly always, and the auditor counts hundreds of thousands
+    if (
+        len(text) < 10 and text.isdigit()
+    ):  # nearly always, and the auditor counts hundreds of thousands
         return int(text)
     if _INTEGER_STRING.fullmatch(text):
         number = int(text)

@@ -19,8 +19,11 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def harmless(text: str, *, most: int = DEFAULT_LIMITS.report_text_chars) -> str:
     """Return one line of printable text, at most ``most`` characters; what was removed leaves a single space or "?"."""
     shortened = text if len(text) <= most else text[: most - 1] + "…"
-    words = "".join(_printable(character) for character in shortened).split()
-    return " ".join(words)
+    if (
+        not shortened.isprintable()
+    ):  # nearly every text is; looking at each character costs seconds in a large survey
+        shortened = "".join(_printable(character) for character in shortened)
+    return " ".join(shortened.split())
 
 
 def _printable(character: str) -> str:
