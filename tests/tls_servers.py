@@ -7,12 +7,10 @@ security level 0; RC4 and 3DES come from GnuTLS, SSL 3.0 from NSS. All listen on
 
 import os
 import shutil
-import socket
-import ssl
 import subprocess
-import threading
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from certificates import Credential
@@ -129,37 +127,37 @@ def nginx(folder: Path, lines: str, credentials: Sequence[Credential]) -> Iterat
         yield port
 
 
+#: In a process of its own: CPython 3.11 leaves a socket behind when a caller is gone before ``wrap_socket`` is done.
+_PYTHON_SSL = """
+import socket, ssl, sys, threading
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+def serve(connection):
+    connection.settimeout(10)
+    try:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            secured.recv(1)
+    except OSError:
+        connection.close()
+listener = socket.create_server((sys.argv[1], 0), backlog=64)
+print(listener.getsockname()[1], flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+
+
 @contextmanager
 def python_ssl(credential: Credential) -> Iterator[int]:
     """Serve TLS with Python's own defaults; each connection in a thread that ends with it."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(credential.certificate_path, credential.key_path)
-    with socket.create_server((HOST, 0), backlog=64) as listener:
-        server = threading.Thread(target=_accept, args=(listener, context), daemon=True)
-        server.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        server.join(START_S)
-
-
-def _accept(listener: socket.socket, context: ssl.SSLContext) -> None:
-    while True:
+    files = [str(credential.certificate_path), str(credential.key_path)]
+    with subprocess.Popen(
+        [sys.executable, "-c", _PYTHON_SSL, HOST, *files], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
         try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        threading.Thread(target=_serve, args=(connection, context), daemon=True).start()
-
-
-def _serve(connection: socket.socket, context: ssl.SSLContext) -> None:
-    connection.settimeout(START_S)
-    # Wrapped first and shaken later: what a failed handshake leaves behind is closed as well.
-    with (
-        context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as secured,
-        suppress(OSError),  # ssl.SSLError is one: the auditor never finishes a handshake
-    ):
-        secured.do_handshake()
-        secured.recv(1)
+            yield int(server.stdout.readline())
+        finally:
+            server.kill()
 
 
 def program(name: str) -> str | None:

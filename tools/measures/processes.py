@@ -30,6 +30,10 @@ class Broken(Exception):
     """A measurement did not work: not a slow figure, but none."""
 
 
+class TooSlow(Broken):
+    """A contestant was not done in the time that it was given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
     """A running server."""
@@ -107,7 +111,7 @@ def counted_lines(command: Sequence[str], word: str, *, most_s: float) -> tuple[
             )
         except subprocess.TimeoutExpired:
             speaker.kill()
-            raise Broken(f"{command[0]} took longer than {most_s:g} s") from None
+            raise TooSlow(f"{command[0]} took longer than {most_s:g} s") from None
     return time.perf_counter() - begun, int(counted.stdout)
 
 
