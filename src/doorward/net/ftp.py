@@ -7,7 +7,7 @@ until the server hangs up. What is read lies in one buffer that is zeroed; bytes
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from doorward.errors import TlsFailed
@@ -105,10 +105,17 @@ async def visit_as_anonymous(
         aside=aside,
         limits=limits,
     )
-    is_whole = exchanged.result.was_listed and all(not one.is_cut for one in data)
-    has_list = bool(data) and (exchanged.result.was_listed or count.entries > 0)
+    return _visited(exchanged.result, count, data)
+
+
+def _visited(
+    entry: ftp.FtpEntry, count: FolderCount, data: "Sequence[_DataConnection]"
+) -> AnonymousVisit:
+    """Return what the visit came to: a list that was refused is no empty folder."""
+    is_whole = entry.was_listed and all(not one.is_cut for one in data)
+    has_list = bool(data) and (entry.was_listed or count.entries > 0)
     return AnonymousVisit(
-        entry=exchanged.result,
+        entry=entry,
         shape=count.shape() if has_list else None,
         is_cut=has_list and not is_whole,
     )

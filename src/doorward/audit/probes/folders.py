@@ -37,41 +37,31 @@ Ask = Callable[[Approach], Awaitable[Answer]]
 
 def listings(*, contact: str = "", paths: Sequence[str] = LISTING_PATHS) -> Ask:
     """Return the probe for lists that a web server draws by itself."""
-
-    async def ask(approach: Approach) -> Answer:
-        visitor = Visitor(approach, contact=contact)
-        looks = [await _listing(visitor, path, approach) for path in paths]
-        found = [folder for folder, _ in looks if folder is not None]
-        everything = False
-        if found:  # a list of what nobody can have shows that lists prove nothing here
-            control, _ = await _listing(visitor, f"/{made_up_name()}/", approach)
-            everything = control is not None
-        facts = ListingFacts(
-            over_tls=approach.tls is not None,
-            folders=tuple(found),
-            answered=sum(access is not Access.SILENT for _, access in looks),
-            logins=sum(access is Access.LOGIN for _, access in looks),
-            silent=sum(access is Access.SILENT for _, access in looks),
-            lists_everything=everything,
-            requests=visitor.requests,
-        )
-        return _outcome(facts.answered), _reason(facts.answered), facts
-
-    return ask
+    return _asker(contact, paths, _listing, ListingFacts)
 
 
 def webdav(*, contact: str = "", paths: Sequence[str] = WEBDAV_PATHS) -> Ask:
     """Return the probe for WebDAV."""
+    return _asker(contact, paths, _propfind, WebdavFacts)
+
+
+def _asker(
+    contact: str,
+    paths: Sequence[str],
+    look: Callable[[Visitor, str, Approach], Awaitable[tuple[FolderSeen | None, Access]]],
+    kind: type[ListingFacts] | type[WebdavFacts],
+) -> Ask:
+    """Return the probe that looks at each path, and at a made-up one where a list was seen."""
 
     async def ask(approach: Approach) -> Answer:
         visitor = Visitor(approach, contact=contact)
-        looks = [await _propfind(visitor, path, approach) for path in paths]
+        looks = [await look(visitor, path, approach) for path in paths]
         found = [folder for folder, _ in looks if folder is not None]
         everything = False
-        if found:
-            control, _ = await _propfind(visitor, f"/{made_up_name()}/", approach)
+        if found:  # a list of what nobody can have shows that lists prove nothing here
+            control, _ = await look(visitor, f"/{made_up_name()}/", approach)
             everything = control is not None
-        facts = WebdavFacts(
+        facts = kind(
             over_tls=approach.tls is not None,
             folders=tuple(found),
             answered=sum(access is not Access.SILENT for _, access in looks),
