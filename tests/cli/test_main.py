@@ -1,5 +1,7 @@
 """Every way to fail is one line on standard error and a documented exit code."""
 
+import fcntl
+import os
 import subprocess
 import sys
 import time
@@ -144,3 +146,21 @@ def test_the_version_is_told_without_loading_the_program() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=10
     )
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_takes_little_at_a_time_gets_the_whole_document(unbuffered: str) -> None:
+    command = [sys.executable, "-m", "doorward", "checks", "--json"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    whole = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writing, False)
+    process = subprocess.Popen(command, env=environment, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        read = pipe.read()
+    _, said = process.communicate(timeout=15)
+    assert (process.returncode, said) == (0, b"")
+    assert len(whole) > 2 * 4096
+    assert read == whole

@@ -4,10 +4,13 @@ A command raises; ``run`` prints "doorward: <what is wrong>" and the hint on sta
 its last line would print an exception's text, and that of a bug could hold anything.
 """
 
+import io
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import doorward
 from doorward.audit.exit_code import ExitCode
@@ -16,11 +19,27 @@ from doorward.errors import DoorwardError, LocalProtocolError, ScopeError, Usage
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    sys.stdout = _whole(sys.stdout)
     # A terminal in an old character set must not end a report: what it lacks is shown as "?".
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))
+
+
+def _whole(stream: TextIO) -> TextIO:
+    """Return standard output as a stream that loses nothing when a pipe takes only a part of a report.
+
+    With PYTHONUNBUFFERED the text goes to the bare file, and what a short write leaves over (after a signal, or in a
+    pipe that does not block) is dropped in silence: half a JSON document with exit code 0.
+    """
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    os.set_blocking(stream.fileno(), True)
+    if not isinstance(stream.buffer, io.FileIO):
+        return stream
+    encoding = stream.encoding
+    return io.TextIOWrapper(io.BufferedWriter(stream.detach()), encoding=encoding, line_buffering=True)
 
 
 def run(arguments: Sequence[str]) -> int:
