@@ -85,7 +85,7 @@ CONFINED_STANDARD: dict[str, tuple[str, ...]] = {
     "selectors": ("net/*",),
     "subprocess": ("practice/*",),  # a real Orthanc beside the practice archives
     "multiprocessing": ("practice/*", "archive/*"),
-    "sqlite3": ("audit/ledger.py", "archive/index*"),
+    "sqlite3": ("audit/ledger/*", "archive/index*"),
     **dict.fromkeys(
         (
             "ftplib",
@@ -108,11 +108,12 @@ CONFINED_PACKAGES: dict[str, tuple[str, ...]] = {
     "httptools": ("archive/*",),
     "jinja2": ("audit/report/*",),
     "markupsafe": ("audit/report/*",),
-    "maxminddb": ("audit/*",),
+    "maxminddb": ("audit/where.py",),
     "numpy": ("archive/*",),
+    "pyarrow": ("audit/ledger/export.py",),
     "pydantic": ("audit/report/*", "*/settings.py"),
     "pydicom": ("archive/*",),
-    "rich": ("cli/*", "audit/report/terminal.py"),
+    "rich": ("cli/*", "audit/report/*terminal.py"),
     "starlette": ("archive/*", "pages/*"),
     "typer": ("cli/*",),
     "uvicorn": ("archive/*", "pages/*"),

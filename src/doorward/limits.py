@@ -200,6 +200,18 @@ class Limits:
         "characters",
         "one sentence or title in a report; what a peer calls itself is shorter",
     )
+    report_shown_whole: int = _bound(
+        50, "systems", "of a survey's page: the worst with every finding; the rest get a row each"
+    )
+    report_listed: int = _bound(
+        10_000, "systems", "rows of a survey's page: a browser still opens it at once; JSON has all"
+    )
+    report_countries: int = _bound(
+        60, "rows", "of the table of countries; the 2019 study met 52; the rest is summed up"
+    )
+    report_groups: int = _bound(
+        20, "rows", "of the tables of sites, owners and products; the rest is summed up"
+    )
     host_s: float = _bound(
         900.0, "seconds", "everything that is asked of one system; beyond: inconclusive"
     )
@@ -209,6 +221,26 @@ class Limits:
         "then C-CANCEL and an honest at-least; the largest archive of the 2019 study had 1.2 million",
     )
     count_s: float = _bound(600.0, "seconds", "one counting query; then C-CANCEL and at-least")
+    count_parts: int = _bound(
+        10_000,
+        "queries",
+        "into which one capped archive is divided by date; a million studies behind a cap of 500 take some 5,000",
+    )
+    count_parts_s: float = _bound(
+        270.0, "seconds", "counting one archive in parts; with count_s it stays within host_s"
+    )
+    part_gap_s: float = _bound(
+        0.05, "seconds", "between two part queries on one association: an archive serves others too"
+    )
+    sight_matches: int = _bound(
+        1_000, "matches", "of a capped answer whose Study Date is looked at for presence"
+    )
+    estimate_whole_matches: int = _bound(
+        1_000, "matches", "of a range that an estimate counts whole; larger ones are sampled"
+    )
+    estimate_days: int = _bound(
+        150, "days", "drawn by chance for one estimate: an error of a few per cent in most archives"
+    )
     probe_gap_s: float = _bound(
         0.2, "seconds", "between two connections to one host (manners, promise 5)"
     )
@@ -249,6 +281,87 @@ class Limits:
     )
     hosts_at_a_time: int = _bound(
         64, "systems", "asked at the same time; each with one association at a time"
+    )
+    connection_rate: int = _bound(
+        200,
+        "connections per second",
+        "opened by a whole survey: a dozen questions to each of two thousand systems take minutes",
+    )
+    network_connection_rate: int = _bound(
+        10,
+        "connections per second",
+        "opened to one IPv4 /24 or IPv6 /48: a site's own modalities connect more often",
+    )
+    network_systems_at_a_time: int = _bound(
+        8, "systems", "of one IPv4 /24 or IPv6 /48 visited side by side"
+    )
+    networks_remembered: int = _bound(
+        4_096, "networks", "whose pace is kept; idle ones are forgotten beyond"
+    )
+    pace_jitter_percent: int = _bound(
+        20, "percent", "of a gap that chance may add, so that no rhythm of ours meets one of theirs"
+    )
+    window_sleep_s: float = _bound(
+        60.0, "seconds", "slept at a time while a window is closed: clocks are set, machines sleep"
+    )
+    discovery_at_a_time: int = _bound(
+        8, "connections", "opened side by side to one host to see which of its doors exist"
+    )
+    import_record_bytes: int = _bound(
+        4_194_304,
+        "bytes",
+        "one line or record of another tool's file; a Shodan banner with a screenshot has some 300 KB",
+    )
+    import_head_bytes: int = _bound(
+        1_048_576,
+        "bytes",
+        "of a file, looked at to tell its format; in a Shodan banner a whole page may stand before its address",
+    )
+    import_columns: int = _bound(
+        4_096, "columns", "of a table; a Censys export has a column for each field of each service"
+    )
+    import_text_chars: int = _bound(
+        160, "characters", "of a site, owner, contact, network operator or tag; longer is cut"
+    )
+    import_tags: int = _bound(16, "tags", "of one system of an inventory; the rest is left out")
+    import_inflation: int = _bound(
+        200,
+        "times, content to gzip",
+        "scans shrink to a tenth or a thirtieth, bombs to a thousandth",
+    )
+    import_inflated_bytes: int = _bound(
+        67_108_864, "bytes", "inflated before import_inflation is held against a file"
+    )
+    place_table_days: int = _bound(
+        180,
+        "days",
+        "the age from which audit/where.py warns: address blocks change hands and country",
+    )
+    import_xml_depth: int = _bound(
+        64, "levels", "nmap's scripts nest tables; what is read stands five deep"
+    )
+    import_xml_names: int = _bound(
+        1_024,
+        "names",
+        "of elements and attributes, which expat keeps; nmap.dtd has some 160",
+    )
+    import_bad_rows: int = _bound(
+        100, "rows in a row", "that cannot be used; then the file is another one than was meant"
+    )
+    # --- ledger (audit/codec.py, audit/ledger/) ---
+    answer_bytes: int = _bound(
+        1_048_576,
+        "bytes",
+        "one answer as JSON, in a ledger or from a sensor (NATS takes 1 MiB); a TLS interview has some 30,000",
+    )
+    document_bytes: int = _bound(
+        16_777_216, "bytes", "one judged system as JSON, inflated from a ledger; 100,000 are many"
+    )
+    ledger_rows_at_a_time: int = _bound(
+        1_000, "rows", "written in one transaction or read at a time: what is held of millions"
+    )
+    ledger_systems_at_a_time: int = _bound(
+        64, "systems", "read at a time with all their answers or documents, some 100,000 bytes each"
     )
     banner_bytes: int = _bound(
         8, "bytes", "kept of an answer that is not DICOM: enough to tell HTTP, SSH and TLS"

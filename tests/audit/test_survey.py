@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from certificates import make_certificates
 from doorward.audit.facts import Outcome, PortState, Reply
 from doorward.audit.probes import exposure
+from doorward.audit.roster import ListRoster, Visitee
 from doorward.audit.scope import Scope
-from doorward.audit.survey import SurveySettings, survey
+from doorward.audit.survey import SurveySettings, conduct, survey
 from doorward.audit.targets import Target
+from doorward.audit.traffic import UNPACED, Budget, Traffic
+from doorward.audit.windows import parse_window
 from doorward.errors import ScopeError
 from doorward.net.tls import server_context
 from loopback import HOST, House, in_loop, limits, listening
@@ -365,3 +369,109 @@ async def test_an_interruption_before_the_first_answer_is_an_interruption():
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+
+
+# --- a survey as a whole ----------------------------------------------------------------------------------------------
+
+
+class Kept(ListRoster):
+    """A roster that remembers who came back, and gives them out again with their answers."""
+
+    def __init__(self, visitees):
+        self.queue, self.back, self.made = list(visitees), [], {}
+        super().__init__([])
+
+    async def next(self):
+        if not self.queue:
+            return None
+        visitee = self.queue.pop(0)
+        return replace(visitee, answered=tuple(self.made.get(visitee.number, ())))
+
+    def answered(self, visitee, attempt):
+        self.made.setdefault(visitee.number, []).append(attempt)
+
+    def put_back(self, visitee, facts):
+        self.back.append(visitee.number)
+        self.queue.append(visitee)
+
+
+def visitees(*places):
+    return [
+        Visitee(number=n, target=Target(host=host, ports=(port,)), address=host)
+        for n, (host, port) in enumerate(places)
+    ]
+
+
+async def conducted(roster, traffic, scope=None, **changes):
+    await conduct(
+        roster,
+        scope=scope or Scope.loopback(),
+        settings=settings(**changes),
+        observer=Watcher(),
+        traffic=traffic,
+    )
+
+
+@in_loop
+async def test_everybody_on_the_roster_is_visited_once_by_few_tasks(closed_port):
+    roster = Kept(visitees(*((f"127.0.3.{n}", closed_port) for n in range(1, 50))))
+    await conducted(roster, Traffic(replace(UNPACED, systems_at_a_time=3)))
+    assert sorted(roster.seen) == list(range(49))
+    assert not roster.back
+
+
+@in_loop
+async def test_a_spent_budget_finishes_what_is_open_and_puts_the_rest_back(closed_port):
+    roster = Kept(visitees(*((f"127.0.3.{n}", closed_port) for n in range(1, 9))))
+    rules = replace(UNPACED, systems_at_a_time=1, budget=Budget(connections=3))
+    traffic = Traffic(rules)
+    await conducted(roster, traffic)
+    assert sorted(roster.seen) == [0, 1, 2]
+    assert traffic.connections == 3
+    assert "3 connections" in traffic.stopped_because
+
+
+@in_loop
+async def test_when_the_window_closes_visits_go_home_and_go_on_in_the_next_one():
+    """The clock runs 1,000 times as fast: a window of a minute is 60 ms, and a week 10 minutes."""
+    begun = asyncio.get_running_loop().time()
+
+    def clock():
+        elapsed = (asyncio.get_running_loop().time() - begun) * 1_000
+        return datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC) + timedelta(seconds=elapsed)
+
+    class Hasty(Traffic):
+        def left_s(self):
+            return super().left_s() / 1_000
+
+    windows = (parse_window("12:00-12:01"), parse_window("12:02-12:30"))
+    traffic = Hasty(
+        replace(UNPACED, systems_at_a_time=2, windows=windows),
+        clock=clock,
+        limits=limits(window_sleep_s=0.001),
+    )
+    with socket.create_server((HOST, 0)) as silent:  # takes the connection and never answers
+        roster = Kept(visitees((HOST, silent.getsockname()[1])))
+        await conducted(roster, traffic, bounds={"associate_s": 0.1})
+    assert roster.back == [0]
+    assert list(roster.seen) == [0]
+    probes = [attempt.probe for attempt in roster.seen[0].attempts]
+    assert probes.count("association") == 1
+
+
+@in_loop
+async def test_a_permission_that_has_ended_ends_the_survey(closed_port):
+    roster = Kept(visitees((HOST, closed_port)))
+    traffic = Traffic(UNPACED, clock=lambda: datetime(2026, 11, 23, 0, 0, 1, tzinfo=UTC))
+    scope = replace(Scope.loopback(), valid_until=date(2026, 11, 22))
+    await conducted(roster, traffic, scope)
+    assert "authorisation" in traffic.stopped_because
+    assert not roster.seen
+    assert traffic.connections == 0
+
+
+@in_loop
+async def test_an_address_outside_the_scope_ends_everything_with_its_own_error():
+    roster = Kept(visitees(("192.0.2.1", 104)))
+    with pytest.raises(ScopeError):
+        await conducted(roster, Traffic(UNPACED))

@@ -1,14 +1,18 @@
 """One system's visit: what is asked is kept, whatever ends it, and no fault of ours ends another's."""
 
 import asyncio
+import socket
 
 import pytest
 
 from doorward.audit import itinerary
-from doorward.audit.facts import Outcome
+from doorward.audit.facts import Outcome, PortState, ReachFacts
+from doorward.audit.probes import reach
+from doorward.audit.roster import ListRoster, Visitee
 from doorward.audit.scope import Scope
 from doorward.audit.system import SurveySettings, SystemVisit
 from doorward.audit.targets import Target
+from doorward.audit.traffic import Traffic, TrafficRules, VisitStopped
 from doorward.errors import ConnectFailed, ReplyTimeout
 from loopback import HOST, limits
 
@@ -27,20 +31,36 @@ class Heard:
         self.said.append(("finished", system.address))
 
 
-def visit(address=HOST, *, ports=(104, 105), **changes):
+def visit(
+    address=HOST,
+    *,
+    ports=(104, 105),
+    answered=(),
+    roster=None,
+    traffic=None,
+    discovers=False,
+    **changes,
+):
     bounds = {"probe_gap_s": 0.0, "host_s": 5.0} | changes
+    target = Target(host=HOST if isinstance(address, ConnectFailed) else address, ports=ports)
+    unknown = str(address) if isinstance(address, ConnectFailed) else ""
+    visitee = Visitee(
+        number=0, target=target, address=target.host, unknown=unknown, answered=tuple(answered)
+    )
+    settings = SurveySettings(limits=limits(**bounds), discovers=discovers)
     return SystemVisit(
-        Target(host=HOST if isinstance(address, ConnectFailed) else address, ports=ports),
-        address,
+        visitee,
         Scope.loopback(),
-        SurveySettings(limits=limits(**bounds)),
+        settings,
         Heard(),
+        roster or ListRoster([]),
+        traffic or Traffic(),
     )
 
 
 def run(one):
     async def go():
-        await one.run(asyncio.Semaphore(1))
+        await one.run()
         return one.facts()
 
     return asyncio.run(go())
@@ -127,3 +147,139 @@ def test_a_question_that_is_not_asked_says_why(monkeypatch):
         Outcome.NOT_TESTED,
         "no association was accepted",
     )
+
+
+# --- a visit that goes on where an earlier one was ended -------------------------------------------------------------
+
+
+class Kept(ListRoster):
+    """Keeps answers as they are handed over."""
+
+    def __init__(self):
+        super().__init__([])
+        self.kept = []
+
+    def answered(self, visitee, attempt):
+        self.kept.append(attempt)
+
+
+def counting(asked):
+    """An itinerary of three questions for each port, which notes what is really asked."""
+
+    async def ask_port(one, approach):
+        async def ask(_):
+            asked.append((probe, approach.endpoint.port))
+            return Outcome.ANSWERED, "", None
+
+        for probe in ("association", "transport", "association"):
+            await one.ask(probe, approach, ask)
+        one.skip("exposure", approach, "no association was accepted")
+
+    return ask_port
+
+
+def test_what_was_answered_is_not_asked_again_wherever_the_earlier_visit_ended(monkeypatch):
+    whole, first = [], Kept()
+    monkeypatch.setattr(itinerary, "ask_port", counting(whole))
+    facts = run(visit(roster=first))
+    assert len(first.kept) == 8
+    for ended_after in range(9):
+        asked, second = [], Kept()
+        monkeypatch.setattr(itinerary, "ask_port", counting(asked))
+        again = run(visit(answered=first.kept[:ended_after], roster=second))
+        assert again.attempts[:ended_after] == facts.attempts[:ended_after]
+        assert [a.probe for a in again.attempts] == [a.probe for a in facts.attempts]
+        assert len(second.kept) == 8 - ended_after
+        assert asked == whole[len(whole) - len(asked) :]
+
+
+def test_the_next_question_waits_until_the_answer_is_safe(monkeypatch):
+    said = []
+
+    class Slow(ListRoster):
+        def answered(self, visitee, attempt):
+            said.append(f"{attempt.probe} is safe")
+
+    async def ask_port(one, approach):
+        for probe in ("association", "transport"):
+            await one.ask(probe, approach, lambda _, probe=probe: note(probe))
+
+    async def note(probe):
+        said.append(probe)
+        return Outcome.ANSWERED, "", None
+
+    monkeypatch.setattr(itinerary, "ask_port", ask_port)
+    run(visit(ports=(104,), roster=Slow([])))
+    assert said == ["association", "association is safe", "transport", "transport is safe"]
+
+
+def test_a_stopped_survey_ends_before_the_next_question(monkeypatch):
+    traffic = Traffic()
+
+    async def ask_port(one, approach):
+        async def ask(_):
+            traffic.stop("enough")
+            return Outcome.ANSWERED, "", None
+
+        await one.ask("association", approach, ask)
+        await one.ask("transport", approach, ask)
+
+    monkeypatch.setattr(itinerary, "ask_port", ask_port)
+    one = visit(traffic=traffic)
+    with pytest.raises(VisitStopped):
+        run(one)
+    assert [a.probe for a in one.attempts] == ["association"]
+    assert ("finished", HOST) not in one._observer.said
+
+
+# --- a glance at all ports first -------------------------------------------------------------------------------------
+
+
+def test_only_ports_that_a_glance_found_open_are_asked(monkeypatch):
+    monkeypatch.setattr(itinerary, "ask_port", answering())
+    with socket.create_server((HOST, 0)) as here, socket.create_server((HOST, 0)) as gone:
+        is_open, closed = here.getsockname()[1], gone.getsockname()[1]
+        gone.close()
+        facts = run(visit(ports=(closed, is_open), discovers=True))
+    assert {(a.endpoint.port, a.probe) for a in facts.attempts} == {
+        (closed, "reach"),
+        (is_open, "reach"),
+        (is_open, "association"),
+    }
+
+
+def test_a_host_that_drops_everything_costs_one_wait_for_a_handful_of_ports(monkeypatch):
+    glances = []
+
+    async def silence(approach):
+        glances.append(approach.endpoint.port)
+        await asyncio.sleep(0.1)
+        return Outcome.INCONCLUSIVE, "no answer", ReachFacts(port_state=PortState.FILTERED)
+
+    monkeypatch.setattr(reach, "glance", silence)
+    monkeypatch.setattr(itinerary, "ask_port", answering())
+
+    async def go():
+        begun = asyncio.get_running_loop().time()
+        one = visit(ports=tuple(range(1, 17)), discovers=True, discovery_at_a_time=8)
+        await one.run()
+        return one.facts(), asyncio.get_running_loop().time() - begun
+
+    facts, took_s = asyncio.run(go())
+    assert sorted(glances) == list(range(1, 17))
+    assert [a.probe for a in facts.attempts] == ["reach"] * 16
+    assert took_s < 0.8  # two waits side by side; one after the other would be 1.6 s
+
+
+def test_the_time_for_one_system_does_not_run_while_it_waits_for_its_turn(monkeypatch):
+    async def ask(approach):
+        async with approach.pace.turn():
+            return Outcome.ANSWERED, "", None
+
+    async def ask_port(one, approach):
+        await one.ask("association", approach, ask)
+
+    monkeypatch.setattr(itinerary, "ask_port", ask_port)
+    traffic = Traffic(TrafficRules(per_second=10, network_per_second=0), chance=lambda: 0.0)
+    facts = run(visit(ports=(104, 105, 106), traffic=traffic, host_s=0.15))
+    assert [a.outcome for a in facts.attempts] == [Outcome.ANSWERED] * 3

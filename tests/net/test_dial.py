@@ -7,7 +7,7 @@ import pytest
 
 from certificates import make_certificates
 from doorward.errors import ConnectFailed, ConnectTimeout, ScopeError, TlsFailed
-from doorward.net.dial import _connect_failure, dial, resolve, tls_failure
+from doorward.net.dial import MeteredGate, _connect_failure, dial, resolve, tls_failure
 from doorward.net.tls import client_context, probe_context
 from loopback import HOST, House, OpenGate, in_loop, limits, listening
 from scripted_peer import scripted_peer
@@ -251,3 +251,59 @@ def test_reasons_of_openssl_have_few_kinds(reason, kind):
     error = ssl.SSLError(1, "")
     error.reason = reason
     assert tls_failure(error).kind == kind
+
+
+# --- a budget of bytes ------------------------------------------------------------------------------------------
+
+
+class _Kept(asyncio.Protocol):
+    def __init__(self):
+        self.came, self.all_came = bytearray(), asyncio.Event()
+
+    def data_received(self, data):
+        self.came += data
+        if len(self.came) == 100:
+            self.all_came.set()
+
+
+class _KeptInPlace(asyncio.BufferedProtocol):
+    def __init__(self):
+        self.came, self.all_came, self._buffer = bytearray(), asyncio.Event(), bytearray(16)
+
+    def get_buffer(self, sizehint):
+        return self._buffer
+
+    def buffer_updated(self, nbytes):
+        self.came += self._buffer[:nbytes]
+        if len(self.came) == 100:
+            self.all_came.set()
+
+
+@pytest.mark.parametrize("kind", (_Kept, _KeptInPlace))
+@in_loop
+async def test_a_metered_gate_is_told_every_byte_and_the_protocol_misses_none(kind, listener):
+    counted = []
+    gate = MeteredGate(OpenGate(), counted.append)
+    transport, protocol = await dial(HOST, listener.getsockname()[1], gate=gate, protocol=kind)
+    peer, _ = listener.accept()
+    with peer:
+        peer.sendall(bytes(range(100)))
+        async with asyncio.timeout(2):
+            await protocol.all_came.wait()
+    transport.abort()
+    assert bytes(protocol.came) == bytes(range(100))
+    assert sum(counted) == 100
+
+
+@in_loop
+async def test_a_metered_gate_refuses_what_the_gate_behind_it_refuses(listener):
+    with pytest.raises(ScopeError):
+        await dialled(listener.getsockname()[1], gate=MeteredGate(Closed(), lambda _: None))
+
+
+@in_loop
+async def test_a_protocol_that_drops_everything_needs_no_meter(listener):
+    transport, _ = await dialled(
+        listener.getsockname()[1], gate=MeteredGate(OpenGate(), lambda _: None)
+    )
+    transport.abort()

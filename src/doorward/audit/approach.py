@@ -43,10 +43,14 @@ def random_title() -> str:
 
 
 class Pace:
-    """The manners towards one system: one connection at a time, with a gap between two, all of them counted."""
+    """The manners towards one system: one connection at a time, with a gap between two, all of them counted.
 
-    def __init__(self, gap_s: float) -> None:
+    ``admit`` is awaited before each connection: where many systems are visited, all of them together have a pace too.
+    """
+
+    def __init__(self, gap_s: float, admit: Callable[[], Awaitable[None]] | None = None) -> None:
         self._gap_s = gap_s
+        self._admit = admit
         self._last_end = float("-inf")
         self._lock = asyncio.Lock()
         self.connections = 0
@@ -63,11 +67,17 @@ class Pace:
             wait_s = self._last_end + gap - now()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            self.connections += 1
+            await self.touch()
             try:
                 yield
             finally:
                 self._last_end = now()
+
+    async def touch(self) -> None:
+        """Wait for the turn of a connection that is closed as soon as it stands, beside others of its kind."""
+        if self._admit is not None:
+            await self._admit()
+        self.connections += 1
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,8 +5,12 @@ A known open door (1) outranks what could not be tested (3): both need a person,
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from doorward.audit.verdict import JudgedSystem, Severity, Verdict
+
+if TYPE_CHECKING:
+    from doorward.audit.standing import Standing
 
 _INCONCLUSIVE = (Verdict.INCONCLUSIVE, Verdict.ERROR)
 _CONCLUSIVE = (Verdict.PASS, Verdict.FAIL, Verdict.ACCEPTED)
@@ -41,6 +45,21 @@ def exit_code(
     if not any(is_tested(system) for system in judged):
         return ExitCode.NOT_TESTED
     if not allow_inconclusive and any(_is_incomplete(system) for system in judged):
+        return ExitCode.NOT_TESTED
+    return ExitCode.PASSED
+
+
+def survey_exit_code(
+    standings: Iterable["Standing"], *, fail_on: Severity, allow_inconclusive: bool
+) -> ExitCode:
+    """Return the exit code of a finished survey by the same rules, in one pass over what is kept of each system."""
+    is_any_tested = is_any_incomplete = False
+    for one in standings:
+        if one.worst_severity is not None and one.worst_severity >= fail_on:
+            return ExitCode.FOUND
+        is_any_tested |= one.is_tested
+        is_any_incomplete |= not one.is_tested or one.score is None or one.is_silent
+    if not is_any_tested or (is_any_incomplete and not allow_inconclusive):
         return ExitCode.NOT_TESTED
     return ExitCode.PASSED
 

@@ -32,6 +32,7 @@ from doorward.audit.probes import (
     folders,
     ftp,
     hl7,
+    parts,
     reach,
     shares,
     tls_depth,
@@ -71,7 +72,9 @@ async def ask_port(visit: "SystemVisit", approach: Approach) -> None:
     if protocol in _DICOM_PROTOCOLS:
         await _ask_dicom(visit, approach, is_tls_port=protocol == "dicom-tls")
         return
-    seen = await visit.ask("reach", approach, reach.ask)
+    seen = visit.glanced.get(approach.endpoint.port)
+    if seen is None:
+        seen = await visit.ask("reach", approach, reach.ask)
     if not isinstance(seen.facts, ReachFacts) or seen.facts.port_state is not PortState.OPEN:
         return
     if protocol in ("http", "https"):
@@ -142,7 +145,11 @@ async def _ask_dicom(visit: "SystemVisit", approach: Approach, *, is_tls_port: b
 async def _ask_association(visit: "SystemVisit", approach: Approach) -> AssociationFacts | None:
     """Try the control pairs; the pair that was let in is remembered in the approach."""
     made = await visit.ask("association", approach, association.ask)
-    return made.facts if isinstance(made.facts, AssociationFacts) else None
+    if not isinstance(made.facts, AssociationFacts):
+        return None
+    # The probe sets it too; an answer from an earlier life of this visit comes without its probe.
+    approach.admitted = approach.admitted or association.admitted(made.facts)
+    return made.facts
 
 
 async def _ask_behind(visit: "SystemVisit", approach: Approach) -> None:
@@ -159,6 +166,22 @@ async def _ask_behind(visit: "SystemVisit", approach: Approach) -> None:
             visit.skip(question[0], approach, "no query was answered")
         else:
             await _ask_all(visit, approach, (question,))
+        if question[0] == "exposure":
+            await _ask_in_parts(visit, approach)
+
+
+async def _ask_in_parts(visit: "SystemVisit", approach: Approach) -> None:
+    """Count again by date where the archive did not tell everything at once."""
+    estimate = visit.settings.estimate
+    counts = [
+        query
+        for made in visit.attempts
+        if made.endpoint.port == approach.endpoint.port and isinstance(made.facts, ExposureFacts)
+        for query in made.facts.queries
+        if query.level == "STUDY"
+    ]
+    if counts and approach.admitted is not None and parts.is_needed(counts[-1], estimate=estimate):
+        await visit.ask("parts", approach, parts.asker(counts[-1], estimate=estimate))
 
 
 def _answers_queries(visit: "SystemVisit", approach: Approach) -> bool:

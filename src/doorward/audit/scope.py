@@ -18,7 +18,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -111,6 +111,13 @@ class Scope:
     def _exclusion(self, numeric: Address) -> Network | None:
         faces = _faces(numeric)
         return next((n for n in self.exclude if any(face in n for face in faces)), None)
+
+    def left_s(self, now: datetime) -> float:
+        """Return for how many seconds the authorisation still holds; ``now`` is in the operator's own clock."""
+        if self.valid_until is None:
+            return float("inf")
+        end = datetime.combine(self.valid_until + timedelta(days=1), time(), tzinfo=now.tzinfo)
+        return max((end - now).total_seconds(), 0.0)
 
     def require_valid(self) -> None:
         """Raise ScopeError on a day for which the authorisation does not hold."""

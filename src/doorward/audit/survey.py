@@ -1,24 +1,28 @@
-"""Asks every question of every system, in order and with manners; returns facts.
+"""Visits every system of a roster, side by side and with manners; each visit hands its answers over one by one.
 
-Theory of operation: each target becomes one or more systems (a name may have several addresses), each system is one task,
-and within a system everything happens one after the other: port by port, probe by probe, one association at a time.
-The order saves questions: a closed port is asked nothing more, a port that refuses all titles is not asked for contexts.
-What was asked is never lost: a system that is interrupted or that runs into a fault of ours keeps its finished attempts.
+Theory of operation: a fixed number of tasks take one visitee after the other, so a survey of a million addresses needs no
+more memory than one of a hundred. Within a visit everything happens one after the other: port by port, probe by probe, one
+association at a time. The order saves questions: a closed port is asked nothing more, a port that refuses all titles is not
+asked for contexts. When a time window closes, visits are put back as they are and go on in the next one; when the
+operator stops or a budget is spent, open questions are finished first.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from doorward.audit.facts import SystemFacts
+from doorward.audit.roster import ListRoster, Roster, Visitee
 from doorward.audit.scope import Scope
 from doorward.audit.system import Observer, SurveySettings, SystemVisit
-from doorward.audit.targets import Target
+from doorward.audit.targets import DEFAULT_PORT, Target
+from doorward.audit.traffic import UNPACED, Traffic, VisitStopped
 from doorward.errors import ConnectFailed
 from doorward.net.dial import resolve
 
-__all__ = ["Observer", "SurveySettings", "survey"]
+__all__ = ["Observer", "SurveySettings", "addresses", "conduct", "survey"]
 
 _log = logging.getLogger("doorward.audit")
 
@@ -31,47 +35,112 @@ async def survey(
     Raises ScopeError before the first connection when a target is outside the scope. When the calling task is cancelled,
     running associations are released, and what is finished is returned with the cancellation left on the task.
     """
-    systems = await _systems(targets, scope)
-    visits = [
-        SystemVisit(target, address, scope, settings, observer) for target, address in systems
-    ]
-    turns = asyncio.Semaphore(settings.limits.hosts_at_a_time)
+    visitees: list[Visitee] = []
+    seen: set[str] = set()
+    for target in targets:
+        for address, unknown in await addresses(target, scope):
+            if unknown or address not in seen:
+                seen.add(address)
+                number = len(visitees)
+                visitees.append(
+                    Visitee(number=number, target=target, address=address, unknown=unknown)
+                )
+    roster = ListRoster(visitees)
+    side_by_side = settings.limits.hosts_at_a_time
+    rules = replace(UNPACED, systems_at_a_time=side_by_side, network_at_a_time=side_by_side)
+    try:
+        await conduct(
+            roster, scope=scope, settings=settings, observer=observer, traffic=Traffic(rules)
+        )
+    except asyncio.CancelledError:
+        if not roster.seen:
+            raise
+    return [roster.seen[number] for number in sorted(roster.seen)]
+
+
+async def conduct(
+    roster: Roster,
+    *,
+    scope: Scope,
+    settings: SurveySettings,
+    observer: Observer,
+    traffic: Traffic,
+) -> None:
+    """Visit everybody on the roster, within the hours of the traffic's rules.
+
+    Returns when nobody is left, or when ``traffic`` was stopped and every open question is finished. Cancelled, it releases
+    running associations and puts their visitees back. Raises ScopeError.
+    """
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
     loop.set_exception_handler(_log_kind)
     try:
-        async with asyncio.TaskGroup() as tasks:
-            for visit in visits:
-                tasks.create_task(visit.run(turns))
-    except asyncio.CancelledError:
-        if not any(visit.attempts for visit in visits):
-            raise
+        while not traffic.is_stopped:
+            await traffic.wait_until_open()
+            if await _shift(roster, scope, settings, observer, traffic):
+                return
     finally:
         loop.set_exception_handler(before)
-    return [visit.facts() for visit in visits if visit.attempts]
+
+
+async def _shift(
+    roster: Roster, scope: Scope, settings: SurveySettings, observer: Observer, traffic: Traffic
+) -> bool:
+    """Visit until nobody is left, then return True; or until the window closes: False."""
+    scope_s = scope.left_s(traffic.now)
+    if scope_s <= 0:
+        traffic.stop("the authorisation of the scope has ended")
+        return True
+    left_s = min(traffic.left_s(), scope_s)
+
+    async def work() -> None:
+        while not traffic.is_stopped:
+            visitee = await roster.next()
+            if visitee is None:
+                return
+            visit = SystemVisit(visitee, scope, settings, observer, roster, traffic)
+            await _visit(visit, roster, traffic)
+
+    try:
+        async with asyncio.timeout(left_s if left_s < float("inf") else None):
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for _ in range(traffic.rules.systems_at_a_time):
+                        tasks.create_task(work())
+            except BaseExceptionGroup as group:
+                raise group.exceptions[0] from None
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _visit(visit: SystemVisit, roster: Roster, traffic: Traffic) -> None:
+    try:
+        async with traffic.visiting(visit.visitee.address):
+            await visit.run()
+    except VisitStopped:
+        roster.put_back(visit.visitee, visit.facts())
+    except asyncio.CancelledError:
+        roster.put_back(visit.visitee, visit.facts())
+        raise
+    else:
+        roster.finished(visit.visitee, visit.facts())
+
+
+async def addresses(target: Target, scope: Scope) -> list[tuple[str, str]]:
+    """Return the addresses of a target, each with "", or its name and why that is not known.
+
+    Raises ScopeError when one of the addresses is outside the scope: nobody authorised half a name.
+    """
+    try:
+        found = await resolve(target.host)
+    except ConnectFailed as unknown:
+        return [(target.host, str(unknown))]
+    for address in found:
+        scope.permit(address, (target.ports or (DEFAULT_PORT,))[0])
+    return [(address, "") for address in found]
 
 
 def _log_kind(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what asyncio caught by its kind alone: its own handler prints the text, which may quote a match (promise 2)."""
     _log.error("%s (%s)", context["message"], type(context.get("exception")).__name__)
-
-
-async def _systems(
-    targets: Sequence[Target], scope: Scope
-) -> list[tuple[Target, str | ConnectFailed]]:
-    """Resolve names; each address once. A name that is not known stays, as a system that could not be tested."""
-    seen: set[str] = set()
-    systems: list[tuple[Target, str | ConnectFailed]] = []
-    for target in targets:
-        try:
-            addresses = await resolve(target.host)
-        except ConnectFailed as unknown:
-            systems.append((target, unknown))
-            continue
-        for address in addresses:
-            # the whole target is refused when one of its addresses is outside: nobody authorised half a name
-            scope.permit(address, (target.ports or (104,))[0])
-            if address not in seen:
-                seen.add(address)
-                systems.append((target, address))
-    return systems

@@ -4,19 +4,24 @@ What was asked is never lost: a system that is interrupted or that runs into a f
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from doorward.audit import itinerary
 from doorward.audit.approach import Answer, Approach, Pace, attempt, not_tested
-from doorward.audit.facts import Attempt, Endpoint, Outcome, SystemFacts
+from doorward.audit.facts import Attempt, Endpoint, Outcome, PortState, ReachFacts, SystemFacts
+from doorward.audit.probes import reach
+from doorward.audit.roster import Roster, Visitee
 from doorward.audit.scope import Scope
 from doorward.audit.targets import Target
-from doorward.errors import ConnectFailed, DoorwardError, ScopeError
+from doorward.audit.traffic import Traffic, VisitStopped
+from doorward.errors import DoorwardError, ScopeError
 from doorward.knowledge.ports import audited_ports
 from doorward.limits import DEFAULT_LIMITS, Limits
+from doorward.net.dial import MeteredGate
 from doorward.net.tls import TlsContext, probe_context
 
 Ask = Callable[[Approach], Awaitable[Answer]]
@@ -37,6 +42,10 @@ class SurveySettings:
     tls_key_file: Path | None = None
     #: Clearance level 3 only: one documented pair per recognised product, one attempt.
     try_default_credentials: bool = False
+    #: Glance at all ports of a system before anything is asked: for networks, where most addresses are dead.
+    discovers: bool = False
+    #: Where counting every study would take too long: days drawn by chance, and an interval.
+    estimate: bool = False
 
 
 class Observer(Protocol):
@@ -57,40 +66,52 @@ class SystemVisit:
 
     def __init__(
         self,
-        target: Target,
-        address: str | ConnectFailed,
+        visitee: Visitee,
         scope: Scope,
         settings: SurveySettings,
         observer: Observer,
+        roster: Roster,
+        traffic: Traffic,
     ) -> None:
         self.settings = settings
         self.contact = scope.contact
-        self._target = target
-        self._unknown = address if isinstance(address, ConnectFailed) else None
-        self._address = target.host if isinstance(address, ConnectFailed) else address
-        self._scope = scope
+        self.visitee = visitee
+        self._target = visitee.target
+        self._address = visitee.address
+        self._gate = MeteredGate(scope, traffic.received)
         self._observer = observer
-        self.level = 0 if self._unknown else scope.level(self._address, settings.clearance_level)
+        self._roster = roster
+        self._traffic = traffic
+        self.level = 0 if visitee.unknown else scope.level(self._address, settings.clearance_level)
         self._asking = "association", self._ports()[0]
+        self._clock: asyncio.Timeout | None = None
+        self._waiting = 0
+        self._earlier: dict[tuple[str, int], deque[Attempt]] = {}
+        for made in visitee.answered:
+            self._earlier.setdefault((made.probe, made.endpoint.port), deque()).append(made)
         self.attempts: list[Attempt] = []
+        #: What a glance at each port met, where the visit began with one.
+        self.glanced: dict[int, Attempt] = {}
 
-    async def run(self, turns: asyncio.Semaphore) -> None:
-        """Ask everything; ends by itself within ``limits.host_s``."""
-        async with turns:
-            self._observer.system_started(self._target)
-            endpoint = self._endpoint(0)
-            try:
-                async with asyncio.timeout(self.settings.limits.host_s):
-                    await self._ask_all()
-            except TimeoutError:
-                self._note("the time for one system was used up", endpoint)
-            except (ScopeError, asyncio.CancelledError):
-                raise
-            except DoorwardError as error:
-                self._note(str(error), endpoint)
-            except Exception as fault:  # noqa: BLE001 - this task owns the system: a fault of ours must not end the others
-                self._note(f"internal error ({type(fault).__name__})", endpoint, Outcome.ERROR)
-            self._observer.system_finished(self.facts())
+    async def run(self) -> None:
+        """Ask everything; ends by itself within ``limits.host_s``, not counting the wait for its turns.
+
+        Raises VisitStopped when nothing more is to be asked for now, ScopeError when an address is not covered.
+        """
+        self._observer.system_started(self._target)
+        endpoint = self._endpoint(0)
+        try:
+            async with asyncio.timeout(self.settings.limits.host_s) as self._clock:
+                await self._ask_all()
+        except TimeoutError:
+            self._note("the time for one system was used up", endpoint)
+        except (ScopeError, VisitStopped, asyncio.CancelledError):
+            raise
+        except DoorwardError as error:
+            self._note(str(error), endpoint)
+        except Exception as fault:  # noqa: BLE001 - this task owns the system: a fault of ours must not end the others
+            self._note(f"internal error ({type(fault).__name__})", endpoint, Outcome.ERROR)
+        self._observer.system_finished(self.facts())
 
     def facts(self) -> SystemFacts:
         """Return what was seen so far."""
@@ -113,16 +134,31 @@ class SystemVisit:
         self._add(Attempt(probe=probe, endpoint=place, outcome=outcome, reason=reason))
 
     async def ask(self, probe: str, approach: Approach, ask: Ask) -> Attempt:
-        """Ask one question, remembered while it is open: whatever ends it early belongs to it."""
+        """Ask one question, remembered while it is open: whatever ends it early belongs to it.
+
+        What an earlier life of this visit asked is not asked again.
+        """
+        earlier = self._earlier.get((probe, approach.endpoint.port))
+        if earlier:
+            made = earlier.popleft()
+            self.attempts.append(made)
+            return made
+        if self._traffic.is_stopped:
+            raise VisitStopped
         self._asking = probe, approach.endpoint.port
         return self._add(await attempt(probe, approach, ask))
 
     def skip(self, probe: str, approach: Approach, reason: str) -> None:
         """Note a question that is not asked, and why."""
-        self._add(not_tested(probe, approach.endpoint, reason))
+        earlier = self._earlier.get((probe, approach.endpoint.port))
+        if earlier:
+            self.attempts.append(earlier.popleft())
+        else:
+            self._add(not_tested(probe, approach.endpoint, reason))
 
     def _add(self, made: Attempt) -> Attempt:
         self.attempts.append(made)
+        self._roster.answered(self.visitee, made)
         self._observer.probe_finished(made)
         return made
 
@@ -130,24 +166,67 @@ class SystemVisit:
         return self._target.ports or self.settings.ports
 
     async def _ask_all(self) -> None:
-        if self._unknown is not None:
-            self._note(str(self._unknown), self._endpoint(0))
+        if self.visitee.unknown:
+            self._note(self.visitee.unknown, self._endpoint(0))
             return
-        pace = Pace(self.settings.limits.probe_gap_s)
-        for port in self._ports():
-            await itinerary.ask_port(self, self._approach(port, pace))
+        pace = Pace(self.settings.limits.probe_gap_s, self._admit)
+        approaches = [self._approach(port, pace) for port in self._ports()]
+        if self.settings.discovers and len(approaches) > 1:
+            approaches = await self._existing(approaches)
+        for approach in approaches:
+            await itinerary.ask_port(self, approach)
+
+    async def _existing(self, approaches: Sequence[Approach]) -> list[Approach]:
+        """Glance at all ports, a few side by side; return those that are open, in order.
+
+        The other ones have said all they have to say: closed, or silent, and that is noted.
+        """
+        turns = asyncio.Semaphore(self.settings.limits.discovery_at_a_time)
+
+        async def glance(approach: Approach) -> Attempt:
+            async with turns:
+                return await self.ask("reach", approach, reach.glance)
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                glances = [tasks.create_task(glance(approach)) for approach in approaches]
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        self.glanced = {one.result().endpoint.port: one.result() for one in glances}
+        return [a for a in approaches if _is_open(self.glanced[a.endpoint.port])]
+
+    async def _admit(self) -> None:
+        """Wait for the turn of one connection; the time for one system does not run meanwhile."""
+        clock = self._clock
+        now = asyncio.get_running_loop().time
+        until = None if clock is None else clock.when()
+        left_s = None if until is None else until - now()
+        if clock is not None and not self._waiting:
+            clock.reschedule(None)
+        self._waiting += 1
+        try:
+            await self._traffic.admit(self._address)
+        finally:
+            self._waiting -= 1
+            if clock is not None and left_s is not None and not clock.expired():
+                clock.reschedule(now() + left_s)
 
     def _approach(self, port: int, pace: Pace) -> Approach:
+        titles = (*self.settings.called_ae_titles, *self._target.called_ae_titles)
         return Approach(
             endpoint=self._endpoint(port),
-            gate=self._scope,
+            gate=self._gate,
             pace=pace,
             limits=self.settings.limits,
-            called_ae_titles=self.settings.called_ae_titles,
-            calling_ae_title=self.settings.given_calling or "",
+            called_ae_titles=tuple(dict.fromkeys(titles)),
+            calling_ae_title=self.settings.given_calling or self._target.calling_ae_title,
         )
 
     def tls(self) -> TlsContext:
         """Return the context with which a stranger's TLS is looked at, with the operator's certificate where given."""
         files = self.settings
         return probe_context(certificate=files.tls_certificate_file, key=files.tls_key_file)
+
+
+def _is_open(made: Attempt) -> bool:
+    return isinstance(made.facts, ReachFacts) and made.facts.port_state is PortState.OPEN

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from doorward.audit.place import NOWHERE, Place
 from doorward.audit.scope import Scope
 from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS, Limits
@@ -32,6 +33,10 @@ class Target:
     ports: tuple[int, ...] | None = None
     #: True where only a network named it: its exclusion is then silent, not an error of the operator's.
     is_swept: bool = False
+    place: Place = NOWHERE
+    #: AE titles that the operator's inventory gives this system.
+    called_ae_titles: tuple[str, ...] = ()
+    calling_ae_title: str = ""
 
     @property
     def is_numeric(self) -> bool:
@@ -66,7 +71,7 @@ def parse_targets(
         asked = ports if port is None else (port,)
         for host in hosts:
             target = Target(host=host, ports=asked, is_swept="/" in text)
-            found[host] = _merged(found[host], target) if host in found else target
+            found[host] = merged(found[host], target) if host in found else target
         if len(found) > limits.targets:
             message = f"makes more than {limits.targets:,} targets together with those before"
             raise place.wrong(text, message, "Audit one network at a time.")
@@ -111,10 +116,20 @@ def parse_ports(text: str, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, ...
     return tuple(ports)
 
 
-def _merged(before: Target, again: Target) -> Target:
+def merged(before: Target, again: Target) -> Target:
+    """Return one target of two mentions of the same host: all ports, the first word on everything else."""
     ports = tuple(dict.fromkeys((*(before.ports or ()), *(again.ports or ()))))
     is_swept = before.is_swept and again.is_swept
-    return Target(host=before.host, ports=ports or None, is_swept=is_swept)
+    return Target(
+        host=before.host,
+        ports=ports or None,
+        is_swept=is_swept,
+        place=before.place.filled_from(again.place),
+        called_ae_titles=tuple(
+            dict.fromkeys((*before.called_ae_titles, *again.called_ae_titles))
+        ),
+        calling_ae_title=before.calling_ae_title or again.calling_ae_title,
+    )
 
 
 def _texts(arguments: Iterable[str], limits: Limits) -> Iterable[tuple[str, _Place]]:

@@ -4,7 +4,6 @@ Standard output carries the report and nothing else; everything that is said on 
 can be found wrong (files, scope, outputs) is found before the first connection.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from doorward.cli import options
 
 if TYPE_CHECKING:
     from doorward.audit.exit_code import ExitCode
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from doorward.audit.targets import Target
     from doorward.audit.verdict import JudgedSystem, Severity
     from doorward.knowledge.advisories import Additions
-    from doorward.limits import Limits
 
 
 #: Systems without an answer that are named one by one on standard error.
@@ -137,132 +137,35 @@ def audit(
     """Find out what imaging systems show to strangers. Nothing is retrieved, nothing is stored."""
     from doorward.audit.survey import SurveySettings
 
-    _check_tls_files(tls_ca, client_cert, client_key)
+    options.check_tls_files(tls_ca, client_cert, client_key)
     settings = SurveySettings(
         clearance_level=level,
-        called_ae_titles=tuple(_ae_title(title, "--called") for title in called or ()),
-        given_calling=None if calling is None else _ae_title(calling, "--calling"),
-        limits=_limits(timeout),
-        try_default_credentials=_default_credentials(try_default_credentials, level),
+        called_ae_titles=tuple(options.ae_title(title, "--called") for title in called or ()),
+        given_calling=None if calling is None else options.ae_title(calling, "--calling"),
+        limits=options.limits_of(timeout),
+        try_default_credentials=options.default_credentials(try_default_credentials, level),
         tls_ca_file=tls_ca,
         tls_certificate_file=client_cert,
         tls_key_file=client_key,
     )
     if ports is not None:
-        settings = replace(settings, ports=_ports(ports))
-    authorised = _scope(scope, level)
+        settings = replace(settings, ports=options.ports_of(ports))
+    authorised = options.scope_of(scope, level)
     order = _Order(
         targets=_targets(targets, settings.ports, authorised),
         scope=authorised,
         settings=settings,
-        outputs=_outputs(json, html, output or ()),
-        fail_on=_severity(fail_on),
+        outputs=options.outputs_of(json, html, output or ()),
+        fail_on=options.severity_of(fail_on),
         allow_inconclusive=allow_inconclusive,
         verbose=verbose,
         count_honeypots=count_honeypots,
-        additions=_additions(knowledge),
+        additions=options.additions(knowledge),
     )
     raise typer.Exit(int(_carry_out(order)))
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
-
-
-def _ae_title(title: str, option: str) -> str:
-    """Return an AE title without its padding (PS3.5 section 6.2: 16 characters, no backslash, no control character)."""
-    from doorward.errors import ConfigError
-
-    stripped = title.strip(" ")
-    if (
-        not 0 < len(stripped) <= 16
-        or "\\" in title
-        or not (title.isascii() and title.isprintable())
-    ):
-        message = f"{option} must be an AE title: 1 to 16 printable ASCII characters, no backslash"
-        raise ConfigError(message)
-    return stripped
-
-
-def _default_credentials(is_wanted: bool, level: int) -> bool:
-    from doorward.errors import ConfigError
-
-    if is_wanted and level < 3:
-        raise ConfigError("--try-default-credentials needs --level 3")
-    return is_wanted
-
-
-def _limits(timeout: float | None) -> "Limits":
-    from doorward.limits import DEFAULT_LIMITS
-
-    if timeout is None:
-        return DEFAULT_LIMITS
-    return replace(
-        DEFAULT_LIMITS,
-        connect_s=timeout,
-        tls_handshake_s=timeout,
-        associate_s=timeout,
-        reply_s=timeout,
-    )
-
-
-def _check_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> None:
-    from doorward.errors import ConfigError
-
-    if (cert is None) != (key is None):
-        raise ConfigError("--client-cert and --client-key belong together")
-    for file in (ca, cert, key):
-        if file is not None and not os.access(file, os.R_OK):
-            raise ConfigError("cannot be read", file=file)
-
-
-def _additions(data: Path | None) -> "Additions":
-    from doorward.audit.knowledge_folder import load
-    from doorward.cli.knowledge import folder
-
-    return load(folder(data)).additions
-
-
-def _ports(text: str) -> tuple[int, ...]:
-    from doorward.audit.targets import parse_ports
-
-    return parse_ports(text)
-
-
-def _severity(label: str) -> "Severity":
-    from doorward.audit.verdict import Severity
-    from doorward.errors import ConfigError
-
-    try:
-        return Severity.from_label(label.lower())
-    except ValueError as error:
-        raise ConfigError(f"--fail-on: {error}") from None
-
-
-def _outputs(json: str | None, html: str | None, others: Sequence[str]) -> tuple["Output", ...]:
-    from doorward.audit.report import outputs
-
-    wanted = [outputs.parse_output(text) for text in others]
-    if json is not None:
-        wanted.append(outputs.output("json", json))
-    if html is not None:
-        wanted.append(outputs.output("html", html))
-    outputs.check_outputs(wanted)
-    return tuple(wanted)
-
-
-def _scope(file: Path | None, level: int) -> "Scope":
-    from doorward.audit.scope import Scope, load_scope
-
-    if file is None:
-        return Scope.loopback()
-    # The day of the operator's calendar, in which the permission was written.
-    scope = load_scope(file, today=datetime.now(UTC).astimezone().date())
-    scope.require_valid()
-    if level > scope.clearance_level:
-        _say(
-            f"the scope authorises clearance level {scope.clearance_level}, not {level}: using that"
-        )
-    return scope
 
 
 def _targets(texts: Sequence[str], ports: tuple[int, ...], scope: "Scope") -> tuple["Target", ...]:
@@ -273,7 +176,7 @@ def _targets(texts: Sequence[str], ports: tuple[int, ...], scope: "Scope") -> tu
     if not targets:
         raise ScopeError("every target is excluded by the scope file", target="")
     if skipped:
-        _say(f"{skipped} excluded by the scope and not asked")
+        options.say(f"{skipped} excluded by the scope and not asked")
     return targets
 
 
@@ -292,7 +195,7 @@ def _carry_out(order: _Order) -> "ExitCode":
     report = _report(order, judged, started_at, interrupted)
     _deliver(report, order)
     if interrupted:
-        _say("interrupted: the report holds what was finished")
+        options.say("interrupted: the report holds what was finished")
         return ExitCode.INTERRUPTED
     return exit_code(judged, fail_on=order.fail_on, allow_inconclusive=order.allow_inconclusive)
 
@@ -306,7 +209,7 @@ def _say_silent(report: "Report") -> None:
 
     silent = [system for system in report.systems if not is_tested(system)]
     for system in silent if len(silent) <= _SAID_SINGLY else ():
-        _say(f"{system.name or system.address}: {headline(system).explanation}")
+        options.say(f"{system.name or system.address}: {headline(system).explanation}")
 
 
 def _survey(order: _Order) -> tuple[list["SystemFacts"], bool]:
@@ -366,10 +269,10 @@ def _deliver(report: "Report", order: _Order) -> None:
             text = document
         else:
             write_file(one.file, document)
-            _say(f"{one.format} report written to {one.file}")
+            options.say(f"{one.format} report written to {one.file}")
     if text:
         _say_silent(report)
-    _print(text or _for_terminal(report, order.verbose))
+    options.print_whole(text or _for_terminal(report, order.verbose))
 
 
 def _for_terminal(report: "Report", verbose: bool) -> str:
@@ -383,17 +286,3 @@ def _for_terminal(report: "Report", verbose: bool) -> str:
     with console.capture() as capture:
         print_report(report, console, verbose=verbose)
     return capture.get()
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough (| head): the exit code still tells the result. Python would complain once more
-        # when it closes the stream, so that goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(message: str) -> None:
-    typer.echo(f"doorward: {message}", err=True)

@@ -28,6 +28,41 @@ class Gate(Protocol):
         """Return in silence, or raise ScopeError."""
 
 
+class MeteredGate:
+    """A gate that is also told how many bytes come in through it, for a caller with a budget."""
+
+    def __init__(self, gate: Gate, received: Callable[[int], None]) -> None:
+        self._gate = gate
+        self._received = received
+
+    def permit(self, address: str, port: int) -> None:
+        """Ask the gate behind."""
+        self._gate.permit(address, port)
+
+    def metered(self, protocol: ProtocolT) -> ProtocolT:
+        """Return the protocol with its reads counted: one more call a read, nothing a message."""
+        received = self._received
+        if not hasattr(protocol, "__dict__"):
+            return protocol  # asyncio.Protocol itself, which drops what comes
+        if isinstance(protocol, asyncio.BufferedProtocol):
+            updated = protocol.buffer_updated
+
+            def buffer_updated(nbytes: int) -> None:
+                received(nbytes)
+                updated(nbytes)
+
+            protocol.buffer_updated = buffer_updated  # type: ignore[method-assign]
+        elif isinstance(protocol, asyncio.Protocol):
+            came = protocol.data_received
+
+            def data_received(data: bytes) -> None:
+                received(len(data))
+                came(data)
+
+            protocol.data_received = data_received  # type: ignore[method-assign]
+        return protocol
+
+
 async def resolve(host: str) -> list[str]:
     """Return the numeric addresses of a name or of a literal, IPv4 first, without repeats.
 
@@ -66,12 +101,16 @@ async def dial(
     """
     numeric = str(ipaddress.ip_address(address))
     gate.permit(numeric, port)
+    make = protocol
+    if isinstance(gate, MeteredGate):
+        meter = gate
+        make = lambda: meter.metered(protocol())  # noqa: E731
     loop = asyncio.get_running_loop()  # asyncio and uvloop set TCP_NODELAY by themselves
     timeout_s = limits.connect_s + (limits.tls_handshake_s if tls else 0.0)
     try:
         async with asyncio.timeout(timeout_s):
             return await loop.create_connection(
-                protocol,
+                make,
                 numeric,
                 port,
                 ssl=tls,

@@ -26,8 +26,9 @@ from doorward.errors import (
     ReplyTimeout,
     TlsFailed,
 )
-from doorward.net.client import Requestor, describe_rejection
+from doorward.net.client import Requestor
 from doorward.wire.pdu import PduType
+from doorward.wire.rejection import describe_rejection
 from doorward.wire.uids import VERIFICATION
 
 _DICOM = (Reply.ACCEPTED, Reply.REJECTED, Reply.ABORTED)
@@ -59,8 +60,6 @@ async def ask(approach: Approach) -> Answer:
     for control, called, calling in _pairs(approach):
         reply, seen = await _try(approach, control, called, calling)
         replies.append(reply)
-        if reply.reply is Reply.ACCEPTED and approach.admitted is None:
-            approach.admitted = (called, calling)
         if len(replies) == 1:
             state = seen
         if reply.reply in (Reply.NOT_CONNECTED, Reply.NOT_DICOM):
@@ -68,8 +67,17 @@ async def ask(approach: Approach) -> Answer:
     facts = AssociationFacts(
         port_state=state, over_tls=approach.tls is not None, replies=tuple(replies)
     )
+    approach.admitted = approach.admitted or admitted(facts)
     outcome, reason = _outcome(facts)
     return outcome, reason, facts
+
+
+def admitted(facts: AssociationFacts) -> tuple[str, str] | None:
+    """Return the first pair of titles, called and calling, that was let in."""
+    for reply in facts.replies:
+        if reply.reply is Reply.ACCEPTED:
+            return reply.called_ae_title, reply.calling_ae_title
+    return None
 
 
 def _pairs(approach: Approach) -> list[tuple[Control, str, str]]:

@@ -10,17 +10,27 @@ from doorward.net.dial import dial
 
 async def ask(approach: Approach) -> Answer:
     """Connect and hang up; a closed port is an answer, a silent one is none."""
+    async with approach.pace.turn():
+        return await _connect(approach)
+
+
+async def glance(approach: Approach) -> Answer:
+    """Do the same beside other glances at the same system: a host that drops packets costs one wait, not forty."""
+    await approach.pace.touch()
+    return await _connect(approach)
+
+
+async def _connect(approach: Approach) -> Answer:
     endpoint = approach.endpoint
     try:
-        async with approach.pace.turn():
-            transport, _ = await dial(
-                endpoint.address,
-                endpoint.port,
-                gate=approach.gate,
-                protocol=asyncio.Protocol,
-                limits=approach.limits,
-            )
-            transport.abort()
+        transport, _ = await dial(
+            endpoint.address,
+            endpoint.port,
+            gate=approach.gate,
+            protocol=asyncio.Protocol,
+            limits=approach.limits,
+        )
+        transport.abort()
     except ConnectTimeout as silence:
         facts = ReachFacts(port_state=PortState.FILTERED)
         return Outcome.INCONCLUSIVE, str(silence), facts
