@@ -1,7 +1,5 @@
 """What the sums keep of one system: above all which of its doors are open, shut by an answer, or silent."""
 
-from dataclasses import replace
-
 import pytest
 
 from doorward.audit.facts import Control, Outcome, PortState, QueryEnd, Reply, SystemFacts
@@ -37,6 +35,7 @@ def stood(facts: SystemFacts) -> Standing:
     [
         (seen(associations(accepted()), offers("find"), SERVED), "unprotected"),
         (seen(associations(state=PortState.CLOSED)), "shut"),
+        (seen(associations(accepted()), offers("find"), REFUSED), "shut"),
         (seen(associations(rejected(Control.RANDOM_BOTH, 1, 1, 3))), "shut"),
         # The right called title may open: no grade, and yet the stranger was turned away.
         (seen(associations(rejected(Control.RANDOM_BOTH, 1, 1, 7))), "shut"),
@@ -77,7 +76,7 @@ def test_each_door_of_a_system_is_told_by_itself() -> None:
     )
 
 
-def test_the_standing_repeats_what_was_judged() -> None:
+def test_an_open_archive_stands_as_it_was_judged() -> None:
     judged = judge(seen(associations(accepted()), offers("find", "get"), SERVED), now=NOW)
     place = Place(country="DE")
     found = standing(judged, place)
@@ -88,7 +87,14 @@ def test_the_standing_repeats_what_was_judged() -> None:
     assert found.is_tested
 
 
-def test_a_system_of_which_nothing_came_is_not_tested() -> None:
-    found = stood(seen(associations(state=PortState.FILTERED)))
-    assert (found.is_tested, found.is_silent, found.worst_severity) == (False, True, None)
-    assert replace(found, address="192.0.2.1").counts.studies.value is None
+@pytest.mark.parametrize(
+    ("attempts", "is_tested", "is_silent"),
+    [
+        ((attempt(associations(state=PortState.FILTERED)),), False, True),
+        ((attempt(associations(state=PortState.CLOSED)),), False, False),
+    ],
+)
+def test_silence_and_a_closed_port_are_told_apart(attempts, is_tested, is_silent) -> None:
+    found = stood(system(*attempts))
+    assert (found.is_tested, found.is_silent, found.worst_severity) == (is_tested, is_silent, None)
+    assert found.counts.studies.value is None

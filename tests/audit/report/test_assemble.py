@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from doorward.audit.facts import UNKNOWN_COUNT, Count, Exactness
+from doorward.audit.place import Place
 from doorward.audit.report.assemble import assemble
 from doorward.audit.verdict import Counts, JudgedSystem
 from judged_systems import OPEN, RECORD, SHUT, SILENT, WRITABLE, counted, facts
@@ -107,3 +108,20 @@ def test_the_frame_tells_scope_times_and_coverage() -> None:
     assert (coverage.targets, coverage.systems, coverage.ports) == (2, 2, 2)
     assert (coverage.questions_answered, coverage.questions_inconclusive) == (2, 2)
     assert coverage.connections == 4
+
+
+def test_a_system_says_where_it_stands_as_far_as_that_is_known() -> None:
+    place = Place(site="Site A", owner="Example Hospital", contact="it@example.test", country="CH")
+    report = assemble([OPEN, SHUT], RECORD, {OPEN.facts.address: place})
+    worst, shut = report.systems
+    assert (worst.site, worst.owner, worst.contact) == (place.site, place.owner, place.contact)
+    assert (worst.country, shut.country, shut.site) == ("CH", "", "")
+    assert [(c.country, c.unprotected) for c in report.countries] == [("CH", 1), ("", 0)]
+    assert [(g.key, g.systems) for g in report.groups.rungs] == [("E6", 1), ("E2", 1)]
+    assert report.totals.exposed_countries == 1
+
+
+def test_the_archive_with_the_most_open_studies_comes_first_among_equals() -> None:
+    small, large = _open(counted(5), "127.0.0.8"), _open(counted(50), "127.0.0.9")
+    report = assemble([small, large], RECORD)
+    assert [s.address for s in report.systems] == ["127.0.0.9", "127.0.0.8"]

@@ -40,7 +40,7 @@ def test_reports_obey_the_published_schema(systems: list[JudgedSystem]) -> None:
 def test_a_report_holds_every_field_of_the_contract() -> None:
     report = json.loads(report_json(assemble([OPEN], RECORD)))
     assert report["schema"] == "doorward.report/1"
-    assert set(report) == {"schema", "scan", "totals", "countries", "systems"}
+    assert set(report) == {"schema", "scan", "totals", "countries", "groups", "systems"}
     assert set(report["totals"]) == {
         "systems",
         "left_out",
@@ -52,12 +52,23 @@ def test_a_report_holds_every_field_of_the_contract() -> None:
         "studies",
         "images",
         "images_downloadable",
+        "tested",
+        "unanswered",
+        "critical",
+        "weak",
+        "web_viewers_plain_http",
+        "file_listings",
+        "exposed_countries",
     }
     system = report["systems"][0]
     assert {
         "address",
         "name",
         "country",
+        "site",
+        "owner",
+        "contact",
+        "network_operator",
         "grade",
         "score",
         "ladder",
@@ -96,6 +107,16 @@ def test_words_of_the_model_are_those_of_the_verdicts() -> None:
     assert list(SeverityLabel.__args__) == [s.label for s in Severity]
     exactness = CountModel.model_fields["exactness"].annotation
     assert set(exactness.__args__) == {e.value for e in Exactness}
+
+
+def test_a_report_of_before_the_survey_is_still_read() -> None:
+    old = json.loads(report_json(assemble([OPEN], RECORD)))
+    del old["groups"]
+    for name in ("site", "owner", "contact", "network_operator"):
+        del old["systems"][0][name]
+    for name in ("tested", "unanswered", "critical", "weak", "exposed_countries"):
+        del old["totals"][name]
+    assert Report.model_validate(old).systems[0].site == ""
 
 
 def test_an_unknown_field_is_refused() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from doorward.audit.report.outputs import (
     parse_output,
     report_json,
     write_file,
+    write_parts,
 )
 from doorward.errors import ConfigError
 from judged_systems import OPEN, RECORD, SHUT
@@ -60,6 +62,21 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     with pytest.raises(UnicodeEncodeError):
         write_file(file, "\ud800")
     assert file.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_file_that_is_written_in_parts_is_whole_or_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    write_parts(file, (f"{number}\n" for number in range(3)))
+    assert file.read_text(encoding="utf-8") == "0\n1\n2\n"
+
+    def broken() -> Iterator[str]:
+        yield "half"
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        write_parts(file, broken())
+    assert file.read_text(encoding="utf-8") == "0\n1\n2\n"
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
 
 

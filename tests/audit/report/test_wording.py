@@ -6,12 +6,13 @@ import pytest
 
 from doorward.audit.checks.ruling import NO_PORT_ASKED
 from doorward.audit.facts import UNKNOWN_COUNT, Exactness
+from doorward.audit.place import Place
 from doorward.audit.report import wording
-from doorward.audit.report.assemble import assemble
+from doorward.audit.report.assemble import assemble, system_model
 from doorward.audit.report.model import Report, SystemModel
-from doorward.audit.report.wording import Tone, headline, summary, unanswered
+from doorward.audit.report.wording import Tone, headline, unanswered
 from doorward.audit.verdict import JudgedSystem, Severity, Verdict
-from judged_systems import OPEN, RECORD, SHUT, SILENT, WRITABLE, counted, facts, finding
+from judged_systems import OPEN, RECORD, SHUT, SILENT, WRITABLE, counted, finding
 
 QUERY = "dimse_query_unprotected"
 
@@ -121,40 +122,6 @@ def test_a_gap_beside_a_weakness_is_said() -> None:
     assert "1 important question stayed without an answer" in said.explanation
 
 
-@pytest.mark.parametrize(
-    ("systems", "tone", "sentence"),
-    [
-        ([OPEN, SHUT], Tone.OPEN, "1 of 2 systems answers strangers."),
-        (
-            [OPEN, replace(OPEN, facts=facts("127.0.0.9")), WRITABLE],
-            Tone.OPEN,
-            "2 of 3 systems answer strangers; 1 lets them add images.",
-        ),
-        ([WRITABLE, SHUT], Tone.OPEN, "1 of 2 systems lets strangers add images."),
-        (
-            [_shut_but(Verdict.FAIL, Severity.HIGH), SHUT],
-            Tone.WEAK,
-            "No archive answered strangers; 1 system can be protected better.",
-        ),
-        ([SHUT, SILENT], Tone.SHUT, "No open door was found in 1 system."),
-        ([SILENT], Tone.UNKNOWN, "Nothing could be tested."),
-        ([], Tone.UNKNOWN, "Nothing could be tested."),
-    ],
-)
-def test_the_summary_of_all_systems(systems: list[JudgedSystem], tone: Tone, sentence: str) -> None:
-    said = summary(_report(*systems))
-    assert (said.tone, said.sentence) == (tone, sentence)
-
-
-def test_the_summary_says_what_lies_open_and_what_is_missing() -> None:
-    report = assemble([OPEN, SILENT], replace(RECORD, interrupted=True))
-    assert summary(report).explanation == (
-        "At least 1,234 studies of at least 567 patients lie open; at least 45,678 images may be "
-        "taken. 1 system could not be tested, or not fully. The audit was interrupted: what "
-        "follows is incomplete."
-    )
-
-
 def test_advice_and_commands_are_given_once() -> None:
     doubled = wording.failed(_system(replace(OPEN, findings=OPEN.findings + OPEN.findings)))
     assert len(doubled) == 6
@@ -216,14 +183,6 @@ def test_services_are_named_where_somebody_answers() -> None:
     assert wording.service_line(_system(SILENT)) == ""
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(1, "1 second"), (38, "38 seconds"), (150, "2 minutes")]
-)
-def test_the_duration_is_said_in_words(seconds: int, words: str) -> None:
-    end = RECORD.started_at.replace(minute=26 + (53 + seconds) // 60, second=(53 + seconds) % 60)
-    assert wording.duration(assemble([OPEN], replace(RECORD, finished_at=end))) == words
-
-
 def test_groups_hold_what_needs_nobody() -> None:
     groups = wording.remaining_groups(_system(OPEN))
     assert [(g.title, len(g.findings)) for g in groups] == [
@@ -271,3 +230,20 @@ def test_where_nobody_speaks_dicom_each_reason_is_told_once() -> None:
     nobody = _system(replace(SHUT, rungs=(), findings=tuple(unknown)))
     assert headline(nobody).explanation == "The host name is not known."
     assert unanswered(nobody) == ()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (Place(), ""),
+        (Place(country="CH"), "Switzerland"),
+        (Place(site="Site A", contact="it@example.test"), "Site A, it@example.test"),
+        (Place(site="Example", owner="Example"), "Example"),
+        (
+            Place(site="S", owner="O", contact="C", country="DE", network_operator="N"),
+            "S, O (C), Germany, N",
+        ),
+    ],
+)
+def test_a_place_is_said_as_far_as_it_is_known(place: Place, words: str) -> None:
+    assert wording.place_line(system_model(OPEN, place)) == words

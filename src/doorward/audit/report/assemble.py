@@ -1,17 +1,16 @@
-"""Judged systems in, one ``Report`` out: the only place that adds numbers up.
+"""Judged systems in, one ``Report`` out; the numbers are added up in ``sums``.
 
-Worst first everywhere: systems by grade and score, findings by verdict and severity, ties by address and check, so that
-the same facts always give the same report.
+Worst first everywhere: systems by grade, score and what lies open, findings by verdict and severity, ties by address and
+check, so that the same facts always give the same report.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 
-from doorward.audit.exit_code import is_tested
-from doorward.audit.facts import Count, Exactness, Outcome
+from doorward.audit.facts import Count, Outcome
 from doorward.audit.honeypot import suspicion
+from doorward.audit.place import NOWHERE, Place
 from doorward.audit.report.model import (
     CountModel,
     CountsModel,
@@ -25,9 +24,10 @@ from doorward.audit.report.model import (
     ServiceModel,
     SeverityLabel,
     SystemModel,
-    TotalsModel,
 )
+from doorward.audit.report.sums import sums, worst_first
 from doorward.audit.scope import Scope
+from doorward.audit.standing import standing
 from doorward.audit.verdict import Finding, JudgedSystem, Service, Severity, Verdict
 
 #: The order in which a reader wants to see verdicts.
@@ -69,27 +69,26 @@ class ScanRecord:
     count_honeypots: bool = False
 
 
-def assemble(systems: Iterable[JudgedSystem], record: ScanRecord) -> Report:
-    """Return the report of one audit."""
-    judged = sorted(systems, key=_worst_first)
+def assemble(
+    systems: Iterable[JudgedSystem], record: ScanRecord, places: Mapping[str, Place] | None = None
+) -> Report:
+    """Return the report of one audit. ``places`` says where an address stands, as far as that is known."""
+    known = places or {}
+    standings = [(standing(s, known.get(s.facts.address, NOWHERE)), s) for s in systems]
+    count_suspected = record.count_honeypots
+    standings.sort(key=lambda pair: worst_first(pair[0], count_suspected=count_suspected))
+    found = sums((one for one, _ in standings), count_suspected=count_suspected)
     return Report(
-        scan=_scan(judged, record),
-        totals=_totals(judged, record),
-        systems=tuple(_system(system) for system in judged),
+        scan=scan_model(record, _coverage([judged for _, judged in standings], record.targets)),
+        totals=found.totals,
+        countries=found.countries,
+        groups=found.groups,
+        systems=tuple(system_model(judged, one.place) for one, judged in standings),
     )
 
 
-def _worst_first(system: JudgedSystem) -> tuple[int, int, bytes, str]:
-    # Not rated goes last: it is neither good nor bad.
-    score = 101 if system.score is None else system.score
-    try:
-        address = ip_address(system.facts.address)
-    except ValueError:  # a name that could not be resolved stands for its system
-        return score, 0, b"", system.facts.address
-    return score, address.version, address.packed, ""
-
-
-def _scan(judged: Sequence[JudgedSystem], record: ScanRecord) -> ScanModel:
+def scan_model(record: ScanRecord, coverage: CoverageModel) -> ScanModel:
+    """Return how, when and by what the report was made."""
     until = record.scope.valid_until
     scope = ScopeModel(
         organisation=record.scope.organisation,
@@ -104,7 +103,7 @@ def _scan(judged: Sequence[JudgedSystem], record: ScanRecord) -> ScanModel:
         interrupted=record.interrupted,
         clearance_level=record.clearance_level,
         scope=scope,
-        coverage=_coverage(judged, record.targets),
+        coverage=coverage,
         grade_version=record.grade_version,
         knowledge_date=record.knowledge_date,
     )
@@ -125,11 +124,12 @@ def _coverage(judged: Sequence[JudgedSystem], targets: int) -> CoverageModel:
     )
 
 
-def _system(system: JudgedSystem) -> SystemModel:
+def system_model(system: JudgedSystem, place: Place = NOWHERE) -> SystemModel:
+    """Return one judged system as the report has it; ``place`` is what is known about it without asking."""
     return SystemModel(
         address=system.facts.address,
         name=system.facts.name,
-        country="",
+        country=place.country,
         grade=system.grade,
         score=system.score,
         grade_reasons=system.grade_reasons,
@@ -145,6 +145,10 @@ def _system(system: JudgedSystem) -> SystemModel:
         findings=tuple(_finding(f) for f in sorted(system.findings, key=_gravest_first)),
         honeypot=_honeypot(system),
         shows_imaging=system.shows_imaging,
+        site=place.site,
+        owner=place.owner,
+        contact=place.contact,
+        network_operator=place.network_operator,
     )
 
 
@@ -191,63 +195,3 @@ def _service(service: Service) -> ServiceModel:
 
 def _count(count: Count) -> CountModel:
     return CountModel(value=count.value, exactness=count.exactness.value, method=count.method)
-
-
-# --- sums -------------------------------------------------------------------------------------------------------------
-
-
-def _totals(seen: Sequence[JudgedSystem], record: ScanRecord) -> TotalsModel:
-    judged = [s for s in seen if record.count_honeypots or not suspicion(s.facts).is_suspected]
-    open_to_all = [s for s in judged if s.is_unprotected]
-    downloadable = [s for s in judged if s.is_downloadable]
-    # Somebody may be there and did not answer: whatever was found elsewhere is then only a lower bound.
-    untested = sum(not is_tested(s) and _is_silent(s) for s in judged)
-    return TotalsModel(
-        systems=len(judged),
-        left_out=len(seen) - len(judged),
-        speaking_dicom=sum("E2" in s.rungs for s in judged),
-        unprotected=len(open_to_all),
-        downloadable=len(downloadable),
-        writable=sum(s.is_writable for s in judged),
-        patients=_count(_sum([s.counts.patients for s in open_to_all], untested, bool(judged))),
-        studies=_count(_sum([s.counts.studies for s in open_to_all], untested, bool(judged))),
-        images=_count(_sum([s.counts.images for s in open_to_all], untested, bool(judged))),
-        images_downloadable=_count(
-            _sum([s.counts.images_downloadable for s in downloadable], untested, bool(judged))
-        ),
-    )
-
-
-def _is_silent(system: JudgedSystem) -> bool:
-    return any(f.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR) for f in system.findings)
-
-
-def _sum(counts: Sequence[Count], untested: int, any_system: bool) -> Count:
-    """Add the counts of the open systems; never sounder than the weakest of them."""
-    known = [(c.value, c.exactness) for c in counts if c.value is not None]
-    missing = len(counts) - len(known) + untested
-    if not known and (missing or not any_system):
-        return Count(value=None, exactness=Exactness.UNKNOWN, method="no system could be counted")
-    total = sum(value for value, _ in known)
-    exactness = _weakest([exactness for _, exactness in known], missing)
-    if not known:
-        method = "no system was open"
-    else:
-        method = f"sum over {_systems(len(known))}"
-        method += f"; {_systems(missing)} could not be counted" if missing else ""
-    return Count(value=total, exactness=exactness, method=method)
-
-
-def _weakest(parts: Sequence[Exactness], missing: int) -> Exactness:
-    # An estimate may lie above the truth, so a sum that holds one is no lower bound any more.
-    if Exactness.ESTIMATED in parts:
-        return Exactness.ESTIMATED
-    if missing or Exactness.AT_LEAST in parts:
-        return Exactness.AT_LEAST
-    if all(part is Exactness.EXACT_COUNTER for part in parts) and parts:
-        return Exactness.EXACT_COUNTER
-    return Exactness.EXACT_ENUMERATED
-
-
-def _systems(number: int) -> str:
-    return "1 system" if number == 1 else f"{number:,} systems"

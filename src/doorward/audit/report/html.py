@@ -9,38 +9,39 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from doorward.audit.report.figures import Figure, amount, plural, system_figures
 from doorward.audit.report.model import FindingModel, Report, SystemModel
+from doorward.audit.report.overall import duration, finished_at, summary
 from doorward.audit.report.wording import (
     RUNGS,
     Group,
     Headline,
-    duration,
     failed,
-    finished_at,
     has_several_ports,
     headline,
     next_steps,
+    place_line,
     recognised,
     remaining_groups,
     service_line,
     split_quiet,
-    summary,
     unanswered,
     verifications,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SystemView:
+class SystemView:
     """One system with the sentences that the template prints."""
 
     system: SystemModel
     headline: Headline
     services: str
+    #: Where it stands and whom to tell, as far as that is known; else "".
+    place: str
     studies: str
     figures: tuple[Figure, ...]
     steps: tuple[str, ...]
@@ -53,6 +54,21 @@ class _SystemView:
 
 def report_html(report: Report) -> str:
     """Return the whole page."""
+    shown, quiet = split_quiet(report)
+    return template("report.html.j2").render(
+        report=report,
+        title=_title(report),
+        overall=summary(report),
+        show_overall=len(report.systems) != 1 or report.scan.interrupted,
+        views=tuple(system_view(system) for system in shown),
+        quiet=quiet,
+        duration=duration(report.scan),
+        finished=finished_at(report.scan),
+    )
+
+
+def template(name: str) -> Template:
+    """Return a page of ``doorward.pages``: everything is escaped, and the style sheet is at hand with its hash."""
     environment = Environment(
         loader=FunctionLoader(_page),
         autoescape=True,
@@ -61,31 +77,25 @@ def report_html(report: Report) -> str:
         keep_trailing_newline=True,
     )
     style = _page("report.css")
-    shown, quiet = split_quiet(report)
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        title=_title(report),
-        overall=summary(report),
-        show_overall=len(report.systems) != 1 or report.scan.interrupted,
-        views=tuple(_view(system) for system in shown),
-        quiet=quiet,
-        rungs=RUNGS,
-        duration=duration(report),
+    environment.globals.update(
         plural=plural,
         recognised=recognised,
-        finished=finished_at(report),
+        rungs=RUNGS,
         # Our own file, not a stranger's: in a style element HTML escapes would not be undone.
         style=Markup(style),  # noqa: S704
         style_hash=_csp_hash(style),
     )
+    return environment.get_template(name)
 
 
-def _view(system: SystemModel) -> _SystemView:
+def system_view(system: SystemModel) -> SystemView:
+    """Return one system with the sentences that the page prints."""
     is_open = "E5" in system.ladder
-    return _SystemView(
+    return SystemView(
         system=system,
         headline=headline(system),
         services=service_line(system),
+        place=place_line(system),
         studies=amount(system.counts.studies) if is_open else "–",
         figures=system_figures(system),
         steps=next_steps(failed(system)),

@@ -98,6 +98,10 @@ class SystemModel(_Part):
     shows_imaging: bool = Field(
         default=True, description="DICOM, DICOMweb, or a page or interface of an imaging product"
     )
+    site: Line = Field(default="", description="from the operator's inventory, like the next two")
+    owner: Line = ""
+    contact: Line = ""
+    network_operator: Line = Field(default="", description="from an offline table of addresses")
 
 
 class TotalsModel(_Part):
@@ -115,12 +119,40 @@ class TotalsModel(_Part):
     studies: CountModel
     images: CountModel
     images_downloadable: CountModel
+    tested: int = Field(default=0, description="systems of which anything could be judged")
+    unanswered: int = Field(
+        default=0, description="systems that may be there and did not answer: not known to be safe"
+    )
+    critical: int = Field(default=0, description="systems where a critical check failed")
+    weak: int = Field(default=0, description="where a medium or high one failed, none critical")
+    web_viewers_plain_http: int = Field(default=0, description="systems on rung W2")
+    file_listings: int = Field(default=0, description="systems on rung W3")
+    exposed_countries: int = Field(
+        default=0, description="known countries with at least one unprotected system"
+    )
 
 
 class CountryModel(TotalsModel):
     """The sums over one country."""
 
-    country: Line
+    country: Line = Field(description="ISO 3166-1 alpha-2, or empty where it is not known")
+
+
+class GroupModel(TotalsModel):
+    """The sums over the systems that have one thing in common."""
+
+    key: Line = Field(description="what they have in common, or empty where it is not known")
+
+
+class GroupsModel(_Part):
+    """The sums by what systems may have in common, most open systems first; empty where nothing is known."""
+
+    sites: tuple[GroupModel, ...] = ()
+    owners: tuple[GroupModel, ...] = ()
+    products: tuple[GroupModel, ...] = ()
+    rungs: tuple[GroupModel, ...] = Field(
+        default=(), description="each system once, under its worst rung; the worst first"
+    )
 
 
 class ScopeModel(_Part):
@@ -169,6 +201,7 @@ class Report(BaseModel):
     scan: ScanModel
     totals: TotalsModel
     countries: tuple[CountryModel, ...] = ()
+    groups: GroupsModel = GroupsModel()
     systems: tuple[SystemModel, ...]
 
 

@@ -6,7 +6,7 @@ where to go. At most one report may go to standard output, so that what is piped
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,12 +83,21 @@ def check_outputs(outputs: Sequence[Output]) -> None:
 
 def write_file(file: Path, text: str) -> None:
     """Write a whole file or none (rename is atomic); raise ConfigError."""
+    write_parts(file, (text,))
+
+
+def write_parts(file: Path, parts: Iterable[str]) -> None:
+    """Write a file, or none, from texts that are taken one after the other; raise ConfigError.
+
+    What the iterator raises goes to the caller, and the file is left as it was.
+    """
     file = file.resolve()
     try:
         if _is_replaceable(file):
-            _replace(file, text)
+            _replace(file, parts)
         else:
-            file.write_text(text, encoding="utf-8")
+            with file.open("w", encoding="utf-8") as stream:
+                stream.writelines(parts)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError(f"cannot be written ({reason})", file=file) from None
@@ -99,13 +108,13 @@ def _is_replaceable(file: Path) -> bool:
     return file.is_file() or not file.exists()
 
 
-def _replace(file: Path, text: str) -> None:
+def _replace(file: Path, parts: Iterable[str]) -> None:
     # mkstemp gives mode 0600: the report is for whoever ran the audit.
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     aside = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.writelines(parts)
             stream.flush()
             os.fsync(stream.fileno())
         aside.replace(file)

@@ -15,11 +15,11 @@ from rich.text import Text
 
 from doorward.audit.report.figures import plural, system_figures
 from doorward.audit.report.model import FindingModel, Report, SystemModel
+from doorward.audit.report.overall import finished_at, summary
 from doorward.audit.report.wording import (
     Headline,
     Tone,
     failed,
-    finished_at,
     has_several_ports,
     headline,
     is_grave,
@@ -27,20 +27,19 @@ from doorward.audit.report.wording import (
     remaining_groups,
     service_line,
     split_quiet,
-    summary,
     unanswered,
     verifications,
 )
 
-_WIDEST = 100
+WIDEST = 100
 _INDENT = 5
-_TONE = {
+TONES = {
     Tone.OPEN: "bold red",
     Tone.WEAK: "bold yellow",
     Tone.SHUT: "bold green",
     Tone.UNKNOWN: "bold",
 }
-_BADGE = {
+BADGES = {
     Tone.OPEN: "bold white on red",
     Tone.WEAK: "bold black on yellow",
     Tone.SHUT: "bold white on green",
@@ -57,7 +56,7 @@ _SEVERITY = {
 
 def print_report(report: Report, console: Console, *, verbose: bool = False) -> None:
     """Print the report; ``verbose`` also lists what is in order and what was not tested."""
-    width = min(console.width, _WIDEST)
+    width = min(console.width, WIDEST)
     for part in _report(report, verbose):
         if isinstance(part, Text) and part.no_wrap:
             # rich joins Text objects into a new one and forgets this wish of theirs.
@@ -66,7 +65,7 @@ def print_report(report: Report, console: Console, *, verbose: bool = False) -> 
             console.print(part, width=width, highlight=False)
 
 
-def report_text(report: Report, *, width: int = _WIDEST, verbose: bool = False) -> str:
+def report_text(report: Report, *, width: int = WIDEST, verbose: bool = False) -> str:
     """Return the report as plain text without colours."""
     out = StringIO()
     console = Console(file=out, width=width, color_system=None, force_terminal=False)
@@ -77,7 +76,7 @@ def report_text(report: Report, *, width: int = _WIDEST, verbose: bool = False) 
 def _report(report: Report, verbose: bool) -> Iterator[RenderableType]:
     if len(report.systems) != 1 or report.scan.interrupted:
         overall = summary(report)
-        yield Text(overall.sentence, style=_TONE[overall.tone])
+        yield Text(overall.sentence, style=TONES[overall.tone])
         if overall.explanation:
             yield Text(overall.explanation)
         yield Text()
@@ -97,7 +96,7 @@ def _frame(report: Report) -> Text:
     asked += coverage.questions_failed
     text = Text(style="dim")
     text.append(
-        f"Doorward {scan.version}, {finished_at(report)}. Scope: {scan.scope.organisation}. "
+        f"Doorward {scan.version}, {finished_at(report.scan)}. Scope: {scan.scope.organisation}. "
     )
     text.append(
         f"{plural(asked, 'question')} asked over {plural(coverage.connections, 'connection')}"
@@ -120,7 +119,7 @@ def _quiet(systems: tuple[SystemModel, ...]) -> Text:
 def _system(system: SystemModel, verbose: bool) -> Iterator[RenderableType]:
     verdict, wrong = headline(system), failed(system)
     yield _title(system, verdict)
-    yield _indented(Text(verdict.sentence, style=_TONE[verdict.tone]))
+    yield _indented(Text(verdict.sentence, style=TONES[verdict.tone]))
     yield _indented(Text(verdict.explanation))
     yield Text()
     yield from _numbers(system)
@@ -146,7 +145,7 @@ def _title(system: SystemModel, verdict: Headline) -> Table:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=_INDENT - 1, no_wrap=True)
     grid.add_column()
-    grid.add_row(Text(grade, style=_BADGE[verdict.tone]), where)
+    grid.add_row(Text(grade, style=BADGES[verdict.tone]), where)
     services = service_line(system)
     if services:
         grid.add_row("", Text(services[0].upper() + services[1:], style="dim"))

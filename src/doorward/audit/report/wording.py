@@ -6,17 +6,16 @@ door was found" is only said where doors were tried, and what could not be tried
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from doorward.audit.checks.ruling import NO_PORT_ASKED, NO_PORT_SPEAKS_DICOM
+from doorward.audit.report.country_names import country_name
 from doorward.audit.report.figures import counted, plural
 from doorward.audit.report.model import (
     FindingModel,
     Report,
     ServiceModel,
     SystemModel,
-    TotalsModel,
 )
 
 _Findings = tuple[FindingModel, ...]
@@ -285,76 +284,7 @@ def _is_query_unanswered(system: SystemModel) -> bool:
     )
 
 
-# --- the verdict on all systems ---------------------------------------------------------------------------------------
-
-
-def summary(report: Report) -> Headline:
-    """Return the verdict on the whole audit."""
-    totals = report.totals
-    tones = [headline(system).tone for system in report.systems]
-    extra = " The audit was interrupted: what follows is incomplete." if _is_cut(report) else ""
-    if totals.unprotected or totals.writable:
-        tone, sentence = Tone.OPEN, _open_sentence(totals)
-    elif Tone.WEAK in tones:
-        weak = plural(tones.count(Tone.WEAK), "system")
-        tone, sentence = (
-            Tone.WEAK,
-            f"No archive answered strangers; {weak} can be protected better.",
-        )
-    elif Tone.SHUT in tones:
-        shut = plural(tones.count(Tone.SHUT), "system")
-        tone, sentence = Tone.SHUT, f"No open door was found in {shut}."
-    else:
-        tone, sentence = Tone.UNKNOWN, "Nothing could be tested."
-    unknown = tones.count(Tone.UNKNOWN)
-    if unknown and tone is not Tone.UNKNOWN:
-        extra = f" {plural(unknown, 'system')} could not be tested, or not fully.{extra}"
-    return Headline(
-        tone=tone, sentence=sentence, explanation=f"{_lies_open(totals)}{extra}".strip()
-    )
-
-
-def _is_cut(report: Report) -> bool:
-    return report.scan.interrupted
-
-
-def _open_sentence(totals: TotalsModel) -> str:
-    systems = plural(totals.systems, "system")
-    lets = "lets" if totals.writable == 1 else "let"
-    if not totals.unprotected:
-        return f"{totals.writable:,} of {systems} {lets} strangers add images."
-    answers = "answers" if totals.unprotected == 1 else "answer"
-    adds = f"; {totals.writable:,} {lets} them add images" if totals.writable else ""
-    return f"{totals.unprotected:,} of {systems} {answers} strangers{adds}."
-
-
-def _lies_open(totals: TotalsModel) -> str:
-    if not totals.studies.value:
-        return ""
-    studies = counted(totals.studies, "study", "studies")
-    lie = "lies" if totals.studies.value == 1 else "lie"
-    patients = (
-        f" of {counted(totals.patients, 'patient', 'patients')}" if totals.patients.value else ""
-    )
-    images = (
-        f"; {counted(totals.images_downloadable, 'image', 'images')} may be taken"
-        if totals.images_downloadable.value
-        else ""
-    )
-    return f"{studies[0].upper()}{studies[1:]}{patients} {lie} open{images}."
-
-
-def finished_at(report: Report) -> str:
-    """Return "14 March 2026, 09:27 UTC"."""
-    moment = datetime.fromisoformat(report.scan.finished_at)
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-
-
-def duration(report: Report) -> str:
-    """Return how long the audit took: "38 seconds", "12 minutes"."""
-    started = datetime.fromisoformat(report.scan.started_at)
-    seconds = round((datetime.fromisoformat(report.scan.finished_at) - started).total_seconds())
-    return plural(seconds, "second") if seconds < 120 else plural(round(seconds / 60), "minute")
+# --- which systems are shown ------------------------------------------------------------------------------------------
 
 
 def split_quiet(report: Report) -> tuple[tuple[SystemModel, ...], tuple[SystemModel, ...]]:
@@ -498,3 +428,12 @@ def _service_words(system: SystemModel) -> Sequence[str]:
         product = f", {service.product}" if service.product else ""
         words.append(f"port {service.port} {protocol}{product}")
     return words
+
+
+def place_line(system: SystemModel) -> str:
+    """Return "Site North, Example Hospital (it@example.test), Germany, Example Net", as far as it is known."""
+    owner = system.owner
+    if system.contact:
+        owner = f"{owner} ({system.contact})" if owner else system.contact
+    known = (system.site, owner, country_name(system.country), system.network_operator)
+    return ", ".join(dict.fromkeys(part for part in known if part))
