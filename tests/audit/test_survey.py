@@ -60,6 +60,7 @@ def settings(**changes):
         "tls_handshake_s": 0.05,
         "tls_linger_s": 0.05,
         "release_s": 0.1,
+        "cancel_s": 0.1,
     } | changes.pop("bounds", {})
     return SurveySettings(limits=limits(**bounds), **changes)
 

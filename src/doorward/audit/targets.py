@@ -125,9 +125,7 @@ def merged(before: Target, again: Target) -> Target:
         ports=ports or None,
         is_swept=is_swept,
         place=before.place.filled_from(again.place),
-        called_ae_titles=tuple(
-            dict.fromkeys((*before.called_ae_titles, *again.called_ae_titles))
-        ),
+        called_ae_titles=tuple(dict.fromkeys((*before.called_ae_titles, *again.called_ae_titles))),
         calling_ae_title=before.calling_ae_title or again.calling_ae_title,
     )
 

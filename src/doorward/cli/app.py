@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import doorward
-from doorward.cli import audit, checks, explain, knowledge, practice, scope
+from doorward.cli import audit, checks, explain, knowledge, ledger, practice, scope, survey
 
 app = typer.Typer(
     name="doorward",
@@ -18,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("audit")(audit.audit)
+app.command("survey")(survey.survey)
+app.add_typer(ledger.app, name="ledger")
 app.command("checks")(checks.checks)
 app.command("explain")(explain.explain)
 app.command("practice")(practice.practice)

@@ -39,7 +39,9 @@ def _whole(stream: TextIO) -> TextIO:
     if not isinstance(stream.buffer, io.FileIO):
         return stream
     encoding = stream.encoding
-    return io.TextIOWrapper(io.BufferedWriter(stream.detach()), encoding=encoding, line_buffering=True)
+    return io.TextIOWrapper(
+        io.BufferedWriter(stream.detach()), encoding=encoding, line_buffering=True
+    )
 
 
 def run(arguments: Sequence[str]) -> int:
