@@ -144,3 +144,11 @@ async def test_a_survey_compared_with_itself_shows_no_change(ledger):
     report = campaign.compared(ledger, 1, ledger, 1, JUDGE)
     assert (report.before.unprotected, report.after.unprotected, report.new) == (1, 1, 0)
     assert report.before.label == "autumn"
+
+
+def test_an_audit_becomes_a_survey_of_its_own_in_a_ledger(ledger):
+    systems = [open_archive("127.1.0.1"), open_archive("127.1.0.2")]
+    scan = campaign.record(ledger, SETTINGS, Scope.loopback(), systems, JUDGE)
+    assert scan == 2
+    assert [facts for _, facts in ledger.facts(scan)] == systems
+    assert [one.is_unprotected for one in ledger.standings(scan)] == [True, True]

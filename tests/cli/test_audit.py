@@ -208,3 +208,24 @@ def test_a_reader_that_leaves_early_does_not_change_the_exit_code(closed_port: i
         assert process.wait(10) == 3
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+def test_an_audit_is_kept_in_a_ledger_where_one_is_named(
+    closed_port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = str(tmp_path / "a.ledger")
+    for number in (1, 2):
+        assert run(["audit", f"127.0.0.1:{closed_port}", *FAST, "--ledger", ledger]) == 3
+        assert f"kept as survey {number} of {ledger}" in capsys.readouterr().err
+    assert run(["ledger", "list", ledger]) == 0
+    assert capsys.readouterr().out.count("1 of 1 systems") == 2
+
+
+def test_a_ledger_that_is_none_is_refused_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text("Dear colleague,\n" * 100)
+    assert run(["audit", "127.0.0.1:9", *FAST, "--ledger", str(file)]) == 2
+    assert "letter.txt" in capsys.readouterr().err
+    assert file.read_text().startswith("Dear colleague")

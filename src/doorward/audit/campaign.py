@@ -6,7 +6,7 @@ when it is finished, and its verdict lies beside its answers, so the report is r
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -30,6 +30,7 @@ from doorward.audit.scope import Scope
 from doorward.audit.standing import Standing
 from doorward.audit.standing import standing as standing_of
 from doorward.audit.system import SurveySettings
+from doorward.audit.targets import Target
 from doorward.errors import ConfigError
 from doorward.knowledge import KNOWLEDGE_DATE
 from doorward.knowledge.advisories import Additions, in_use
@@ -174,6 +175,30 @@ def _spread(visitee: Visitee) -> tuple[int, str]:
         return int(ip_address(visitee.address)) & 0xFF, visitee.address
     except ValueError:
         return 0, visitee.address
+
+
+def record(
+    ledger: Ledger,
+    settings: SurveySettings,
+    scope: Scope,
+    systems: Sequence[SystemFacts],
+    judge_: Judge,
+) -> int:
+    """Write an audit that was made without a ledger into one, as a survey of its own; return its number."""
+    scan = ledger.begin(new_plan(settings, scope))
+    rows = []
+    for facts in systems:
+        target = Target(host=facts.name or facts.address, ports=facts.ports or None)
+        rows.append((target, facts.address, ""))
+    ledger.add(scan, rows)
+    ledger.mark_planned(scan, len(rows))
+    by_address = {facts.address: facts for facts in systems}
+    for visitee in ledger.waiting(scan, len(rows)):
+        facts = by_address[visitee.address]
+        for attempt in facts.attempts:
+            ledger.answered(scan, visitee.number, attempt)
+        judge_.write(ledger, scan, visitee.number, facts, visitee.target.place)
+    return scan
 
 
 def rejudge(ledger: Ledger, scan: int, judge_: Judge) -> int:

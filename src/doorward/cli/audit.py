@@ -44,6 +44,7 @@ class _Order:
     verbose: bool
     count_honeypots: bool
     additions: "Additions"
+    ledger: Path | None
 
 
 def audit(
@@ -88,6 +89,10 @@ def audit(
     output: Annotated[
         list[str] | None,
         typer.Option(metavar="FORMAT=FILE", help="Write a report (json, html, text); repeatable."),
+    ] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep answers and verdicts (see doorward ledger)."),
     ] = None,
     fail_on: Annotated[
         str,
@@ -161,6 +166,7 @@ def audit(
         verbose=verbose,
         count_honeypots=count_honeypots,
         additions=options.additions(knowledge),
+        ledger=ledger,
     )
     raise typer.Exit(int(_carry_out(order)))
 
@@ -188,10 +194,16 @@ def _carry_out(order: _Order) -> "ExitCode":
     from doorward.audit.judge import judge
     from doorward.knowledge.advisories import in_use
 
+    if order.ledger is not None:
+        # What is wrong with it is found before the first connection.
+        from doorward.audit.ledger.ledger import Ledger
+
+        Ledger.open(order.ledger).close()
     started_at = datetime.now(UTC)
     systems, interrupted = _survey(order)
     with in_use(order.additions):
         judged = [judge(system, now=started_at) for system in systems]
+    _keep(order, systems, started_at, interrupted)
     report = _report(order, judged, started_at, interrupted)
     _deliver(report, order)
     if interrupted:
@@ -233,6 +245,25 @@ def _survey(order: _Order) -> tuple[list["SystemFacts"], bool]:
             return run(ask())
         except KeyboardInterrupt:
             return progress.finished, True
+
+
+def _keep(
+    order: _Order, systems: Sequence["SystemFacts"], now: datetime, interrupted: bool
+) -> None:
+    """Write the answers into the ledger, where one is named."""
+    if order.ledger is None:
+        return
+    from doorward.audit.campaign import Judge, record
+    from doorward.audit.ledger.ledger import Ledger
+    from doorward.audit.ledger.records import ScanState
+
+    judge = Judge(now=now, additions=order.additions)
+    with Ledger.open(order.ledger) as ledger:
+        scan = record(ledger, order.settings, order.scope, systems, judge)
+        # An audit does not go on: what was not asked is asked by the next one.
+        state = ScanState.INTERRUPTED if interrupted else ScanState.FINISHED
+        ledger.end(scan, state=state, at=datetime.now(UTC))
+    options.say(f"kept as survey {scan} of {order.ledger}")
 
 
 def _report(
