@@ -24,12 +24,14 @@ from doorward.wire.uids import STUDY_ROOT_FIND
 #: Nobody is polite to a practice archive, and silence must not last.
 SHORT = replace(
     DEFAULT_LIMITS,
+    connect_s=1.0,
     associate_s=0.6,
     reply_s=0.6,
     cancel_s=0.6,
     tls_handshake_s=0.6,
     tls_linger_s=0.3,
     probe_gap_s=0.0,
+    part_gap_s=0.0,
     congestion_pause_s=0.01,
     count_matches=3_000,
 )

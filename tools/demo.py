@@ -43,7 +43,7 @@ ARCHIVES = (
 COUNTS = {
     "open": ("250,001", "7,500,030"),
     "chatty": ("12,345", "493,800"),
-    "capped-500": ("at least 500", "at least 12,500"),
+    "capped-500": ("9,000", "225,000"),
     "no-image-counts": ("4,321", "unknown"),
     "tls": ("3,210", "96,300"),
 }

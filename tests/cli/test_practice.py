@@ -1,7 +1,12 @@
 """``doorward practice`` as a person and as a script use it: the real process."""
 
+import csv
 import os
+import re
+import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,18 +15,34 @@ from pathlib import Path
 import pytest
 
 from doorward.cli.main import run
+from doorward.practice.evidence import events
 from doorward.practice.personas import PERSONAS
+from doorward.practice.study_fleet import DESCRIPTIONS
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
+#: A loopback of its own: a study has fixed addresses, and another may be running.
+APART = ("unshare", "--user", "--map-root-user", "--net", "sh", "-c")
+LOOPBACK_UP = "ip link set lo up && exec "
+
+
+def may_stand_apart() -> bool:
+    tools = all(map(shutil.which, ("unshare", "ip")))
+    tried = [*APART, LOOPBACK_UP + "true"]
+    return tools and subprocess.run(tried, capture_output=True, check=False).returncode == 0
+
+
 @contextmanager
-def practice(*arguments: str, folder: Path):
+def practice(*arguments: str, folder: Path, is_apart: bool = False):
     """The process, with a folder of its own for what it leaves behind."""
+    command = [sys.executable, "-m", "doorward", "practice", *arguments]
+    if is_apart:
+        command = [*APART, LOOPBACK_UP + shlex.join(command)]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "TMPDIR": str(folder)}
     environment.pop("PYTHONASYNCIODEBUG", None)
     process = subprocess.Popen(
-        [sys.executable, "-m", "doorward", "practice", *arguments],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -67,11 +88,51 @@ def test_archives_end_by_themselves_after_so_many_seconds(tmp_path):
         assert process.wait(10) == 0
 
 
+def test_every_door_of_an_archive_is_said(tmp_path):
+    file = tmp_path / "practice.toml"
+    file.write_text('[[archive]]\npersona = "open"\nport = 0\nviewer_port = 0\nweb_port = 0\n')
+    with practice("--config", str(file), folder=tmp_path) as process:
+        line = process.stdout.readline()
+    assert re.match(r"127\.0\.1\.1:\d+,\d+,\d+  open  Answers", line)
+
+
+def test_log_has_every_event_once_the_program_has_ended(tmp_path):
+    log = tmp_path / "log"
+    with practice("--config", settings(tmp_path, "ssh"), "--log", str(log), folder=tmp_path) as p:
+        host, _, port = p.stdout.readline().split()[0].partition(":")
+        with socket.create_connection((host, int(port))) as caller:
+            assert caller.recv(4) == b"SSH-"
+            p.send_signal(signal.SIGINT)
+            assert p.wait(10) == 0
+    with log.open() as lines:
+        assert next(events(lines)).event == "connected"
+
+
+@pytest.mark.skipif(not may_stand_apart(), reason="no network namespace may be made here")
+def test_study_says_its_sums_and_how_to_survey_it(tmp_path):
+    inventory = tmp_path / "the list.csv"
+    arguments = ("study-2019", "--scale", "1000", "--inventory", str(inventory))
+    with practice(*arguments, folder=tmp_path, is_apart=True) as process:
+        lines = [process.stdout.readline()]
+        while not lines[-1].startswith("all "):
+            lines.append(process.stdout.readline())
+            assert lines[-1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        said = process.stderr.read()
+    assert lines[0].startswith("US ")
+    assert lines[-1].split()[1:5] == ["systems", "2,300", "unprotected", "590"]
+    assert f"doorward survey --import inventory='{inventory}'" in said
+    with inventory.open() as rows:
+        assert len(list(csv.DictReader(rows))) == 2_300
+
+
 def test_list_names_every_persona_with_its_sentence(capsys):
     assert run(["practice", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(PERSONAS)
-    assert all(PERSONAS[line.split()[0]].description in line for line in lines)
+    described = {name: persona.description for name, persona in PERSONAS.items()} | DESCRIPTIONS
+    assert [line.split()[0] for line in lines] == list(described)
+    assert all(described[line.split()[0]] in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +144,12 @@ def test_list_names_every_persona_with_its_sentence(capsys):
         (["open", "--config", "some.toml"], "--config says everything by itself"),
         (["--config", "some.toml", "--studies", "3"], "--config says everything by itself"),
         (["open", "--port-base", "70000"], "65535"),
+        (["study-2019", "open"], "a study is a whole fleet"),
+        (["study-2019", "--studies", "3"], "Start it alone; --scale makes it smaller."),
+        (["study-2019", "--inventory", "/dev/null/x"], "/dev/null/x: cannot be written"),
+        (["study-2019", "--config", "some.toml"], "--config says everything by itself"),
+        (["open", "--scale", "10"], "--scale and --inventory belong to a study"),
+        (["open", "--log", "/dev/null/x"], "/dev/null/x: cannot be written"),
     ),
 )
 def test_wrong_use_is_a_clear_line_and_exit_code_2(capsys, arguments, words):

@@ -17,7 +17,6 @@ from doorward.net.client import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     check_status,
-    describe_rejection,
 )
 from doorward.net.operations import FindEnd
 from doorward.net.tls import client_context, server_context
@@ -134,13 +133,6 @@ async def test_a_rejection_is_told_in_words_and_codes(codes, words, is_transient
     assert peer.calls[0].pdus == [ASSOCIATE_RQ]
 
 
-@pytest.mark.parametrize(
-    ("source", "reason"), ((1, 1), (1, 2), (1, 3), (1, 7), (2, 1), (2, 2), (3, 1), (3, 2))
-)
-def test_every_reason_of_the_standard_has_words(source, reason):
-    assert "does not define" not in describe_rejection(1, source, reason)
-
-
 @in_loop
 async def test_silence_is_a_timeout_and_is_aborted():
     async def script(call):
@@ -212,11 +204,68 @@ async def test_an_error_of_the_caller_still_releases():
 
 
 @in_loop
-async def test_an_interruption_in_the_middle_of_a_query_still_releases():
+async def test_an_interruption_in_the_middle_of_a_query_cancels_and_releases_though_nobody_answers():
     asked = asyncio.Event()
 
     async def on_find(call, message):
         asked.set()
+
+    async with scripted_peer(archive(on_find)) as peer:
+
+        async def run():
+            async with associated(peer.port, limits(cancel_s=0.05)) as requestor:
+                await count(requestor)
+
+        task = asyncio.ensure_future(run())
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert peer.calls[0].pdus == [ASSOCIATE_RQ, DATA_TF, DATA_TF, DATA_TF, RELEASE_RQ]
+    assert peer.commands == [C_FIND_RQ, C_CANCEL_RQ]
+
+
+@in_loop
+async def test_an_interruption_waits_for_the_final_response_before_it_releases():
+    """PS3.7 section 9.3.2.3: the performing side still answers; what it sends meanwhile is let pass."""
+    counted = []
+    first = asyncio.Event()
+
+    def on_match(status, identifier):
+        counted.append(status)
+        first.set()
+
+    async def on_find(call, message):
+        await call.send(match(message, b"first "))
+        assert (await call.message()).command_field == C_CANCEL_RQ
+        await call.send(*[match(message, b"late")] * 50)
+        await call.send(match(message, b"last", CANCELLED))
+
+    async with scripted_peer(archive(on_find)) as peer:
+
+        async def run():
+            async with associated(peer.port, limits(cancel_s=10.0)) as requestor:
+                await count(requestor, on_match)
+
+        task = asyncio.ensure_future(run())
+        await first.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await over(peer)
+    assert counted == [0xFF00]
+    assert peer.commands == [C_FIND_RQ, C_CANCEL_RQ]
+    assert peer.calls[0].pdus[-1] == RELEASE_RQ, "and no abort"
+
+
+@in_loop
+async def test_a_peer_that_aborts_at_the_cancel_of_an_interruption_is_left_alone():
+    asked = asyncio.Event()
+
+    async def on_find(call, message):
+        asked.set()
+        assert (await call.message()).command_field == C_CANCEL_RQ
+        await call.send(abort())
 
     async with scripted_peer(archive(on_find)) as peer:
 
@@ -229,7 +278,7 @@ async def test_an_interruption_in_the_middle_of_a_query_still_releases():
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert peer.calls[0].pdus == [ASSOCIATE_RQ, DATA_TF, DATA_TF, RELEASE_RQ]
+    assert peer.calls[0].pdus == [ASSOCIATE_RQ, DATA_TF, DATA_TF, DATA_TF]
 
 
 @in_loop
@@ -369,15 +418,18 @@ async def test_one_operation_at_a_time():
     async def on_find(call, message):
         pass
 
-    async with scripted_peer(archive(on_find)) as peer, associated(peer.port) as requestor:
-        running = asyncio.ensure_future(count(requestor, max_s=0.2))
+    async with (
+        scripted_peer(archive(on_find)) as peer,
+        associated(peer.port, limits(cancel_s=0.05)) as requestor,
+    ):
+        running = asyncio.ensure_future(count(requestor))
         await asyncio.sleep(0)
         with pytest.raises(LocalProtocolError, match="another operation"):
             await requestor.echo()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    assert peer.commands == [C_FIND_RQ]
+    assert peer.commands == [C_FIND_RQ, C_CANCEL_RQ]
 
 
 @in_loop

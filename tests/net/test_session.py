@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from doorward.errors import DoorwardError
 from doorward.net.application import CANCELLED
 from doorward.net.operations import FindEnd
 from doorward.wire.command import (
@@ -349,6 +350,28 @@ async def test_a_bug_of_the_application_ends_its_association_and_is_logged_witho
     assert faults
     assert "ValueError at " in faults[0].getMessage()
     assert "test_session.py" in faults[0].getMessage()
+    assert SECRET not in caplog.text
+
+
+@in_loop
+@pytest.mark.parametrize("place", ("connected", "found", "cancelled"))
+async def test_a_bug_of_an_onlooker_is_logged_without_text_and_the_server_lives(place, caplog):
+    buggy = Buggy(place)
+    buggy.matches = [(0xFF00, b"one ")] * 100_000
+    with caplog.at_level(logging.DEBUG):
+        async with listening(buggy) as (server, port):
+            for most in (5, None):
+                try:
+                    async with associated(port) as requestor:
+                        await requestor.find(
+                            STUDY_ROOT_FIND, b"keys", lambda *_: None, max_matches=most
+                        )
+                except DoorwardError:
+                    assert place != "connected"
+            await until(lambda: not server.associations)
+    faults = [record for record in caplog.records if record.name == "doorward.server"]
+    assert len(faults) == (1 if place == "cancelled" else 2)
+    assert "ValueError at " in faults[0].getMessage()
     assert SECRET not in caplog.text
 
 

@@ -13,7 +13,7 @@ from doorward.net.client import Proposal, associate
 from doorward.net.transfer import Instance, get, move, store
 from doorward.practice.instances import instance
 from doorward.practice.matches import LEVEL
-from doorward.wire.pdu import RoleSelection
+from doorward.wire.pdu import RoleSelection, UserIdentity
 from doorward.wire.uids import (
     CT_IMAGE_STORAGE,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -58,6 +58,22 @@ async def test_calling_title_is_checked():
     async with practising("calling-checked") as (one,):
         assert await rejection(one, called_ae_title="PRACTICE") == (1, 1, 3)
         async with associated(one, VERIFICATION, calling_ae_title="WORKSTATION") as requestor:
+            assert await requestor.echo() == 0
+
+
+@in_loop
+async def test_user_and_password_are_checked():
+    async with practising("password") as (one,):
+        assert await rejection(one, called_ae_title="PRACTICE") == (1, 2, 1)
+        for kind, user, password in ((2, b"WORKSTATION", b"X"), (1, b"WORKSTATION", b"")):
+            identity = UserIdentity(
+                type=kind, response_requested=False, primary=user, secondary=password
+            )
+            assert await rejection(one, user_identity=identity) == (1, 2, 1)
+        known = UserIdentity(
+            type=2, response_requested=False, primary=b"WORKSTATION", secondary=b"PRACTICE"
+        )
+        async with associated(one, VERIFICATION, user_identity=known) as requestor:
             assert await requestor.echo() == 0
 
 

@@ -18,6 +18,14 @@ def test_sums_are_those_of_the_parts():
     assert HOLDING.images == 161
 
 
+@pytest.mark.parametrize("total", (0, 1, 22, 23, 24, 161, 10_007))
+def test_any_total_of_images_is_shared_out_evenly(total):
+    holding = Holding(studies=23, images_total=total, patients=5)
+    images = [holding.images_of(study) for study in range(23)]
+    assert sum(images) == holding.images == total
+    assert max(images) - min(images) <= 1
+
+
 def uid_of(study: int, holding: Holding = HOLDING) -> str:
     attributes = [
         (tag, vr, value)
@@ -100,6 +108,9 @@ def test_dates_lie_before_the_first_radiograph():
         ({"studies": MOST_STUDIES + 1}, "studies"),
         ({"images_per_study": -1}, "images"),
         ({"studies": 5, "patients": 6}, "patients"),
+        ({"studies": 5, "patients": 2, "images_total": -1}, "images_total"),
+        ({"studies": 0, "patients": 0, "images_total": 1}, "images_total"),
+        ({"studies": 1, "patients": 1, "images_total": MOST_IMAGES + 1}, "images_total"),
         ({"studies": 5, "patients": 0}, "patients"),
         ({"seed": MOST_SEED + 1}, "seed"),
     ),
@@ -112,3 +123,18 @@ def test_numbers_that_do_not_fit_are_refused_by_name(numbers, field):
 
 def test_an_archive_may_be_empty():
     assert Holding(studies=0, patients=0).images == 0
+
+
+def test_no_two_studies_of_a_crowded_day_begin_at_the_same_second():
+    crowded = Holding(studies=86_400, patients=1, days=1)
+    times = {crowded.time_of(study) for study in range(86_400)}
+    assert len(times) == 86_400
+    assert (min(times), max(times)) == (0, 235_959)
+
+
+def test_studies_are_spread_over_as_many_days_as_are_wanted():
+    with pytest.raises(ConfigError) as refused:
+        Holding(days=0)
+    assert refused.value.field == "days"
+    assert Holding(days=1).time_of(0) == 0
+    assert Holding().time_of(364) == 0, "the first study of each day"

@@ -69,6 +69,50 @@ def test_sums_of_the_patients_are_the_sums_of_the_archive():
     assert len({p.PatientID for p in patients}) == 5
 
 
+@pytest.mark.parametrize("patients", (1, 5, 23))
+@pytest.mark.parametrize("total", (0, 7, 23, 161, 170))
+def test_every_level_adds_up_to_the_total_of_images(total, patients):
+    holding = Holding(studies=23, images_total=total, patients=patients, seed=3)
+    attributes = [(tag, vr, value) for tag, (_, vr, value) in holding.attributes().items()]
+
+    def matches(level: str):
+        numbers = range(patients if level == "PATIENT" else 23)
+        asked = Query(level=level, asked=frozenset(), numbers=numbers, status=0xFF00)
+        found = identifiers(asked, attributes, Syntax.IMPLICIT_LITTLE, holding)
+        return [decoded(match, is_implicit=True) for match in found]
+
+    by_patient = {m.PatientID: int(m.NumberOfPatientRelatedInstances) for m in matches("PATIENT")}
+    sums = dict.fromkeys(by_patient, 0)
+    for study in matches("STUDY"):
+        sums[study.PatientID] += study.NumberOfStudyRelatedInstances
+    assert sums == by_patient
+    assert sum(sums.values()) == len(matches("IMAGE")) == total
+    assert sum(m.NumberOfSeriesRelatedInstances for m in matches("SERIES")) == total
+
+
+@pytest.mark.parametrize("total", (161, 170))
+@pytest.mark.parametrize(
+    ("level", "tags"),
+    (
+        ("STUDY", (STUDY_UID,)),
+        ("STUDY", (STUDY_UID, 0x0020_1208)),
+        ("PATIENT", (PATIENT_ID,)),
+        ("PATIENT", (0x0020_1200,)),
+    ),
+)
+def test_the_short_way_of_a_count_says_the_same_as_the_long_one(level, tags, total):
+    holding = Holding(studies=23, images_total=total, patients=5, seed=3)
+    all_attributes = [(tag, vr, value) for tag, (_, vr, value) in holding.attributes().items()]
+    asked = Query(level=level, asked=frozenset(), numbers=range(5), status=0xFF00)
+
+    def said(attributes):
+        found = identifiers(asked, attributes, Syntax.EXPLICIT_LITTLE, holding)
+        matches = [decoded(match, is_implicit=False) for match in found]
+        return [[match[tag].value for tag in tags] for match in matches]
+
+    assert said([row for row in all_attributes if row[0] in tags]) == said(all_attributes)
+
+
 def test_study_is_found_by_its_uid():
     assert numbers("STUDY", (STUDY_UID, "UI", study_uid(9))) == [9]
 
@@ -102,6 +146,58 @@ def test_patient_is_found_by_the_id_at_every_level():
 def test_study_dates_match_as_ranges(dates, expected):
     given = [(STUDY_DATE, "DA", dates)] if dates != "yesterday" else [(STUDY_DATE, "LO", dates)]
     assert numbers("STUDY", *given) == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    (
+        ("000000", [n for n in range(23) if HOLDING.time_of(n) == 0]),
+        ("-000000.999999", [n for n in range(23) if HOLDING.time_of(n) == 0]),
+        ("", list(range(23))),
+        ("later", []),
+    ),
+)
+def test_study_times_match_as_ranges(times, expected):
+    assert numbers("STUDY", (0x0008_0030, "TM", times)) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    (("", "115959.999999"), ("1200", "17"), ("120001", ""), ("08", "0815"), ("", "")),
+)
+def test_times_of_one_crowded_day_match_as_ranges(first, last):
+    crowded = Holding(studies=200, patients=5, days=1)
+    asked = encode_identifier(
+        [
+            (LEVEL, "CS", "STUDY"),
+            (STUDY_DATE, "DA", str(DATES[0])),
+            (0x0008_0030, "TM", f"{first}-{last}"),
+        ],
+        Syntax.IMPLICIT_LITTLE,
+    )
+    found = parse_query(asked, Syntax.IMPLICIT_LITTLE, crowded)
+    least = int(first.ljust(6, "0"))
+    most = int(last.partition(".")[0].ljust(6, "9"))
+    assert list(found.numbers) == [n for n in range(200) if least <= crowded.time_of(n) <= most]
+
+
+def test_ignored_keys_are_not_matched_and_nothing_says_so():
+    asked = encode_identifier(
+        [(LEVEL, "CS", "STUDY"), (STUDY_DATE, "DA", "20200101")], Syntax.IMPLICIT_LITTLE
+    )
+    found = parse_query(asked, Syntax.IMPLICIT_LITTLE, HOLDING, ignored=(STUDY_DATE,))
+    assert list(found.numbers) == list(range(23))
+    assert found.status == 0xFF00
+
+
+def test_dates_of_a_large_archive_are_found_in_their_order():
+    holding = Holding(studies=1_000, patients=1)
+    asked = encode_identifier(
+        [(LEVEL, "CS", "STUDY"), (STUDY_DATE, "DA", f"{DATES[3]}-{DATES[4]}")],
+        Syntax.IMPLICIT_LITTLE,
+    )
+    found = parse_query(asked, Syntax.IMPLICIT_LITTLE, holding)
+    assert list(found.numbers) == [3, 4, 368, 369, 733, 734]
 
 
 def test_a_key_that_is_not_matched_is_admitted():

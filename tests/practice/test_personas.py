@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from doorward.audit.facts import Exactness
+from doorward.audit.honeypot import suspicion
 from doorward.audit.judge import judge
 from doorward.audit.ladder import RUNGS
 from doorward.audit.verdict import JudgedSystem, Verdict
@@ -58,14 +59,16 @@ def test_audit_finds_the_rungs_that_the_persona_has(judged, name):
         ("busy-twice", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (PATIENTS, EXACT)),
         ("chatty", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (PATIENTS, EXACT)),
         ("honeypot", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (PATIENTS, EXACT)),
-        ("capped-100", (100, LEAST), (100 * IMAGES, LEAST), (100, LEAST)),
-        ("capped-500", (500, LEAST), (500 * IMAGES, LEAST), None),
-        ("capped-aloud", (60, LEAST), (60 * IMAGES, LEAST), (60, LEAST)),
+        ("capped-100", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (100, LEAST)),
+        ("capped-500", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), None),
+        ("capped-aloud", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (60, LEAST)),
+        ("one-day", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (100, LEAST)),
+        ("ignores-dates", (100, LEAST), (100 * IMAGES, LEAST), (100, LEAST)),
         ("no-image-counts", (STUDIES, EXACT), (None, UNKNOWN), (PATIENTS, EXACT)),
         ("ignores-return-keys", (STUDIES, EXACT), (None, UNKNOWN), (PATIENTS, EXACT)),
-        ("warning-status", (STUDIES, LEAST), (STUDIES * IMAGES, LEAST), (PATIENTS, LEAST)),
-        ("failing", (250, LEAST), (250 * IMAGES, LEAST), (250, LEAST)),
-        ("aborting", (120, LEAST), (120 * IMAGES, LEAST), (None, UNKNOWN)),
+        ("warning-status", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (PATIENTS, LEAST)),
+        ("failing", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (250, LEAST)),
+        ("aborting", (STUDIES, EXACT), (STUDIES * IMAGES, EXACT), (None, UNKNOWN)),
         ("endless", (3_000, LEAST), (3_000 * IMAGES, LEAST), (3_000, LEAST)),
         ("store-only", (None, UNKNOWN), (None, UNKNOWN), (None, UNKNOWN)),
         ("half-silent", (None, UNKNOWN), (None, UNKNOWN), (None, UNKNOWN)),
@@ -94,6 +97,13 @@ def test_audit_counts_what_is_there_and_says_how_sure_it_is(
         ("store-only", "dimse_store_open", Verdict.FAIL),
         ("calling-checked", "dimse_ae_accepts_any", Verdict.PASS),
         ("closed", "dimse_query_unprotected", Verdict.PASS),
+        ("password", "dimse_query_unprotected", Verdict.PASS),
+        ("tls-checked", "dimse_query_unprotected", Verdict.PASS),
+        ("refused", "dimse_query_unprotected", Verdict.NOT_APPLICABLE),
+        ("filtered", "dimse_query_unprotected", Verdict.INCONCLUSIVE),
+        ("viewer", "web_viewer_plain_http", Verdict.FAIL),
+        ("listing", "files_listing_open", Verdict.FAIL),
+        ("old-web", "web_server_outdated", Verdict.FAIL),
         ("mutual-tls", "dimse_query_unprotected", Verdict.PASS),
         ("mutual-tls", "tls_client_certificate_not_required", Verdict.PASS),
         ("tls", "tls_client_certificate_not_required", Verdict.FAIL),
@@ -119,12 +129,19 @@ def test_what_answers_strangers_gets_the_worst_grade(judged, name):
     assert judged[name].grade == "F"
 
 
+@pytest.mark.parametrize("name", PERSONAS)
+def test_honeypot_and_demonstration_are_suspected_and_nobody_else(judged, name):
+    assert suspicion(judged[name].facts).is_suspected is (name in ("honeypot", "demo"))
+
+
 def test_honeypot_is_recognised(judged):
     (service,) = judged["honeypot"].services
     assert "honeypot" in service.product.lower()
 
 
-@pytest.mark.parametrize(("name", "protocol"), (("http", "http"), ("ssh", "ssh")))
+@pytest.mark.parametrize(
+    ("name", "protocol"), (("http", "http"), ("ssh", "ssh"), ("viewer", "http"))
+)
 def test_other_protocols_are_named(judged, name, protocol):
     (service,) = judged[name].services
     assert service.protocol == protocol

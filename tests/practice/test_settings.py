@@ -21,6 +21,14 @@ calling_ae_title = "LUNG"
 seed = 7
 rejections = 2
 at_most = 250
+images_total = 600001
+implementation_class_uid = "1.2.276.0.7230010.3.0.3.6.4"
+implementation_version_name = "OFFIS_DCMTK_364"
+viewer_port = 8080
+listing_port = 8081
+web_port = 8082
+ftp_port = 21
+banner = "nginx/1.10.3"
 
 [[archive]]
 persona = "http"
@@ -49,6 +57,14 @@ def test_every_setting_arrives(tmp_path):
     assert holding.seed == 7
     assert first.persona.name == "capped-500"
     assert (first.persona.rejections, first.persona.query.at_most) == (2, 250)
+    assert holding.images == 600_001
+    assert first.persona.implementation_class_uid == "1.2.276.0.7230010.3.0.3.6.4"
+    assert first.persona.implementation_version_name == "OFFIS_DCMTK_364"
+    assert [(door.port, door.persona.name) for door in first.doors] == [
+        *((8080, "viewer"), (8081, "listing"), (8082, "old-web"), (21, "ftp"))
+    ]
+    assert {door.persona.banner for door in first.doors} == {"nginx/1.10.3"}
+    assert second.doors == ()
     assert first.is_dicom
     assert not second.is_dicom
     assert (second.address, second.port) == ("127.0.1.2", 11_112)
@@ -85,6 +101,17 @@ def test_the_example_of_the_module_can_be_started(tmp_path):
         ('persona = "open"\nae_title = "A\\\\B"', "ae_title", "no backslash"),
         ('persona = "open"\nrejections = -1', "rejections", "must be 0"),
         ('persona = "open"\nat_most = -1', "at_most", "must be 0"),
+        ('persona = "open"\nimages_total = -1', "images_total", "must be 0"),
+        ('persona = "open"\nviewer_port = 70000', "viewer_port", "must be 0"),
+        (
+            'persona = "open"\nimplementation_class_uid = "1.02"',
+            *("implementation_class_uid", "must be a UID"),
+        ),
+        (
+            'persona = "open"\nimplementation_version_name = "MORE_THAN_16_LONG"',
+            *("implementation_version_name", "1 to 16"),
+        ),
+        ('persona = "open"\nbanner = "a\\nb"', "banner", "printable"),
     ),
 )
 def test_wrong_setting_is_named(tmp_path, row, field, words):
@@ -129,6 +156,11 @@ def test_one_place_is_given_to_one_archive(tmp_path):
     row = '[[archive]]\npersona = "open"\naddress = "127.0.0.1"\n'
     assert "given to two" in str(refusal(tmp_path, row * 2))
     assert len(load_settings(written(tmp_path, (row + "port = 0\n") * 2))) == 2
+
+
+def test_doors_of_one_archive_do_not_stand_in_one_place(tmp_path):
+    row = '[[archive]]\npersona = "open"\nport = 8080\nviewer_port = 8080\n'
+    assert "given to two" in str(refusal(tmp_path, row))
 
 
 def test_names_get_an_address_and_a_seed_each():

@@ -135,7 +135,11 @@ class Tap:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kept = bytearray()
         self.sent.append(kept)
-        behind_reader, behind_writer = await asyncio.open_connection(self._address, self._port)
+        try:
+            behind_reader, behind_writer = await asyncio.open_connection(self._address, self._port)
+        except (OSError, asyncio.CancelledError):  # refused and filtered: nobody is heard there
+            writer.close()
+            return
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_pump(reader, behind_writer, kept))

@@ -42,6 +42,12 @@ class Peer:
 class Application:
     """What a server offers. Override what it does; everything else is refused."""
 
+    def knocked(self, address: str, port: int) -> None:
+        """A connection came to this door of ours; whether it is ever heard, TLS decides."""
+
+    def connected(self, peer: Peer) -> None:
+        """A connection stands, and nothing was said over it."""
+
     def associate(
         self, peer: Peer, request: AssociateRequest
     ) -> AssociateAccept | AssociateReject | None:
@@ -57,6 +63,12 @@ class Application:
     ) -> Iterable[Match] | AsyncIterator[Match]:
         """Produce the responses; success is added where no final status comes last."""
         return [(SOP_CLASS_NOT_SUPPORTED, None)]
+
+    def found(self, peer: Peer, *, matches: int, status: int) -> None:
+        """The final response of a C-FIND was given, after so many matches."""
+
+    def cancelled(self, peer: Peer) -> None:
+        """The peer wants no more of what is running (C-CANCEL)."""
 
     def store(self, peer: Peer, context: AcceptedContext, request: CStoreRequest) -> Receiver | int:
         """Return who takes the data set, or the status that refuses it."""

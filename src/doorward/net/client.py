@@ -54,6 +54,7 @@ from doorward.wire.pdu import (
     UserIdentity,
     UserInformation,
 )
+from doorward.wire.rejection import describe_rejection
 from doorward.wire.status import StatusClass, classify, describe
 from doorward.wire.table import State
 from doorward.wire.uids import VERIFICATION
@@ -289,8 +290,8 @@ class Requestor:
     ) -> FindResult:
         """Send C-FIND and give each match to ``on_match`` as it arrives (PS3.7 section 9.1.2).
 
-        At ``max_matches`` or after ``max_s`` C-CANCEL is sent and the rest is let pass uncounted. Raises OperationFailed for
-        nothing: a failure status is an answer. Raises LocalProtocolError when no context was accepted.
+        At ``max_matches``, after ``max_s``, and when the task is cancelled, C-CANCEL is sent and the rest is let pass
+        uncounted. A failure status is an answer and raises nothing; LocalProtocolError when no context was accepted.
         """
         most = self._limits.count_matches if max_matches is None else max_matches
         context = self._need(abstract_syntax)
@@ -313,6 +314,9 @@ class Requestor:
             end, failure = FindEnd.SILENT, silence
         except (AssociationAborted, TlsFailed) as loss:
             end, failure = FindEnd.ABORTED, loss
+        except asyncio.CancelledError:
+            await self._call_off(operation)
+            raise
         return FindResult(
             end=end,
             final_status=operation.final_status,
@@ -451,6 +455,17 @@ class Requestor:
             raise LocalProtocolError(f"the peer did not accept a context for {abstract_syntax}")
         return context
 
+    async def _call_off(self, operation: Find) -> None:
+        """Nobody waits for the answer any more: C-CANCEL, and the final response before the release."""
+        if operation.is_done or self._failure is not None:
+            return
+        self._operation = operation
+        try:
+            operation.stop()
+            await self.finish(operation)
+        except DoorwardError:
+            pass  # it says no more, or is gone: the release is tried all the same
+
     def _cancel(self, context_id: int) -> None:
         """C-CANCEL of the running operation (PS3.7 section 9.3.2.3)."""
         self.connection.association.send_message(
@@ -472,26 +487,6 @@ def _aborted(event: Aborted) -> AssociationAborted:
         reason=event.reason,
         prefix=event.prefix,
     )
-
-
-#: (source, reason) -> words (PS3.8 Table 9-21).
-_REJECTIONS = {
-    (1, 1): "no reason given",
-    (1, 2): "application context name not supported",
-    (1, 3): "calling AE title not recognized",
-    (1, 7): "called AE title not recognized",
-    (2, 1): "no reason given by the service provider (often a refused user identity)",
-    (2, 2): "protocol version not supported",
-    (3, 1): "temporary congestion",
-    (3, 2): "local limit exceeded",
-}
-
-
-def describe_rejection(result: int, source: int, reason: int) -> str:
-    """Return the triplet of A-ASSOCIATE-RJ in the Standard's words (PS3.8 Table 9-21)."""
-    words = _REJECTIONS.get((source, reason), "a reason that the Standard does not define")
-    lasting = {1: "permanently", 2: "for now"}.get(result, "in an undefined way")
-    return f"{words}, {lasting} ({result}/{source}/{reason})"
 
 
 def check_status(status: int, service: str) -> None:

@@ -42,8 +42,14 @@ class Server:
     ) -> int:
         """Listen on one address and return the port (useful with port 0). Raises OSError when it is taken."""
         loop = asyncio.get_running_loop()
+        bound = port
+
+        def answer() -> Connection:
+            self.application.knocked(host, bound)
+            return Connection(Session(self), role=Role.ACCEPTOR, limits=self.limits)
+
         listener = await loop.create_server(
-            lambda: Connection(Session(self), role=Role.ACCEPTOR, limits=self.limits),
+            answer,
             host,
             port,
             ssl=tls,
@@ -51,7 +57,8 @@ class Server:
             backlog=backlog,
         )
         self._listeners.append(listener)
-        return int(listener.sockets[0].getsockname()[1])
+        bound = int(listener.sockets[0].getsockname()[1])
+        return bound
 
     @property
     def associations(self) -> int:

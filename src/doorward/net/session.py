@@ -98,6 +98,10 @@ class Session:
             certificate=tls.getpeercert(binary_form=True) if tls else None,
             session=self,
         )
+        try:
+            self._application.connected(self._peer)
+        except Exception as fault:  # noqa: BLE001 - as in take
+            report_fault(self, fault)
         if self._server.associations > 2 * self._server.limits.associations:
             connection.kill()
 
@@ -212,6 +216,7 @@ class Session:
                 )
             case CCancelRequest():
                 self._is_cancelled = True
+                self._application.cancelled(self.peer)
                 if self.sub_operations is not None:
                     self.sub_operations.cancel()
             case _:
@@ -290,6 +295,10 @@ class Session:
         if not responses.send(iterator, _BATCH):
             self._run(self._find_on(iterator, responses))
 
+    def found(self, matches: int, status: int) -> None:
+        """Tell the application that its answer was given."""
+        self._application.found(self.peer, matches=matches, status=status)
+
     async def _find_on(self, matches: Iterator[Match], responses: "_FindResponses") -> None:
         """Go on with a long list: write, let the peer read, look for C-CANCEL."""
         is_done = False
@@ -333,27 +342,32 @@ class _FindResponses:
     """Writes C-FIND responses; the pending ones differ only in their identifier and are encoded once."""
 
     def __init__(self, session: Session, context_id: int, request: CFindRequest) -> None:
+        self._session = session
         self._association = session.connection.association
         self._context_id = context_id
         self._request = request
         self._encoded: dict[int, bytes] = {}
+        self._matches = 0
         self._is_finished = False
 
     def send(self, matches: Iterator[Match], most: int) -> bool:
         """Send up to ``most`` responses; returns whether the final one was among them."""
         send, context_id = self._association.send_message, self._context_id
         encoded = self._encoded
-        for _ in range(most):
+        for sent in range(most):
             match = next(matches, None)
             if match is None:
+                self._matches += sent
                 return self.finish(SUCCESS)
             status, identifier = match
             if identifier is None:
+                self._matches += sent
                 return self.finish(status)
             command = encoded.get(status)
             if command is None:
                 command = encoded[status] = encode_command(self._response(status, True))
             send(context_id, command, identifier)
+        self._matches += most
         return False
 
     def one(self, match: Match) -> bool:
@@ -366,6 +380,7 @@ class _FindResponses:
         if not self._is_finished:
             self._is_finished = True
             self._association.send_message(self._context_id, self._response(status, False))
+            self._session.found(self._matches, status)
         return True
 
     def _response(self, status: int, has_data_set: bool) -> CFindResponse:

@@ -4,6 +4,7 @@ What is stored is dropped; C-MOVE knows no destination. Nothing is kept between 
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import repeat
 
 from doorward.dicom.part10 import syntax_of
 from doorward.dicom.values import Attribute
@@ -20,6 +21,8 @@ from doorward.practice.matches import (
     LEVEL,
     LEVELS,
     RETRIEVE_AE_TITLE,
+    STUDY_DATE,
+    STUDY_TIME,
     Query,
     identifiers,
     parse_query,
@@ -33,6 +36,7 @@ from doorward.wire.pdu import (
     AssociateReject,
     AssociateRequest,
     ContextResult,
+    UserIdentity,
     UserInformation,
 )
 from doorward.wire.uids import (
@@ -62,6 +66,10 @@ _MODELS = {
 _CONGESTED = AssociateReject(result=2, source=3, reason=1)
 _CALLED_UNKNOWN = AssociateReject(result=1, source=1, reason=7)
 _CALLING_UNKNOWN = AssociateReject(result=1, source=1, reason=3)
+#: A user identity that does not do is answered without a reason of its own (PS3.7 section D.3.3.7.3, PS3.8 Table 9-21).
+_USER_UNKNOWN = AssociateReject(result=1, source=2, reason=1)
+#: User name and passcode (PS3.7 Table D.3-14).
+_WITH_PASSCODE = 2
 #: C-FIND and C-GET: identifier does not match SOP class; C-MOVE: destination unknown (PS3.4 Tables C.4-1 to C.4-3).
 _DOES_NOT_FIT = 0xA900
 _DESTINATION_UNKNOWN = 0xA801
@@ -97,6 +105,7 @@ class PracticeArchive(Application):
         self._attributes = holding.attributes()
         self._rejections_left = persona.rejections
         self._offers = _offers(persona)
+        self._ignored = (STUDY_DATE, STUDY_TIME) if persona.query.ignores_dates else ()
 
     # --- associations ---------------------------------------------------------------------------------------------
 
@@ -143,9 +152,20 @@ class PracticeArchive(Application):
                 return _CALLED_UNKNOWN
             case Admits.KNOWN_CALLER if request.calling_ae_title != self.calling_ae_title:
                 return _CALLING_UNKNOWN
+            case Admits.USER if not self._is_known_user(request.user_information.user_identity):
+                return _USER_UNKNOWN
             case Admits.NOBODY:
                 return _CALLING_UNKNOWN
         return None
+
+    def _is_known_user(self, identity: UserIdentity | None) -> bool:
+        """The one user is called as the one known caller, the password is the archive's own title."""
+        if identity is None or identity.type != _WITH_PASSCODE:
+            return False
+        return (identity.primary, identity.secondary) == (
+            self.calling_ae_title.encode(),
+            self.ae_title.encode(),
+        )
 
     # --- queries --------------------------------------------------------------------------------------------------
 
@@ -167,7 +187,7 @@ class PracticeArchive(Application):
     def _query(self, context: AcceptedContext, identifier: bytes) -> Query | None:
         syntax = syntax_of(context.transfer_syntax)
         try:
-            query = parse_query(identifier, syntax, self.holding)
+            query = parse_query(identifier, syntax, self.holding, ignored=self._ignored)
         except (PeerProtocolError, LimitExceeded):
             return None
         is_study_root = context.abstract_syntax == STUDY_ROOT_FIND
@@ -176,17 +196,14 @@ class PracticeArchive(Application):
         return query
 
     def _matches(self, query: Query, context: AcceptedContext) -> Iterator[Match]:
-        status = query.status
-        return (
-            (status, identifier)
-            for identifier in identifiers(
-                query,
-                self._returned(query),
-                syntax_of(context.transfer_syntax),
-                self.holding,
-                is_endless=self.persona.query.is_endless,
-            )
+        found = identifiers(
+            query,
+            self._returned(query),
+            syntax_of(context.transfer_syntax),
+            self.holding,
+            is_endless=self.persona.query.is_endless,
         )
+        return zip(repeat(query.status), found)
 
     def _returned(self, query: Query) -> list[Attribute]:
         """Return the attributes of each match at a level: those of the levels above belong to it too."""
@@ -220,7 +237,7 @@ class PracticeArchive(Application):
         if query is None or query.level != "STUDY":
             return _DOES_NOT_FIT
         studies = list(query.numbers)
-        if len(studies) * self.holding.images_per_study > _MOST_RETRIEVED:
+        if sum(map(self.holding.images_of, studies)) > _MOST_RETRIEVED:
             return _TOO_MANY
         return [one for study in studies for one in instances_of(self.holding, study)]
 

@@ -1,9 +1,10 @@
 """What a practice archive holds: patients, studies and images that exist only as numbers until somebody asks.
 
-Theory of operation: study number n belongs to patient n modulo the number of patients, has one series and the same number
-of images as every other, and a date that follows from n. So every sum is known without counting, ten million studies
-cost no memory, and the same seed gives the same archive. Every value that stands where a real archive says something about
-a person holds a canary: a text that cannot occur by chance and must be seen in nothing that the auditor writes or keeps.
+Theory of operation: study number n belongs to patient n modulo the number of patients, has one series and as many images
+as every other, or one more where the first few make up for an odd total, and a date and time that follow from n. So every
+sum is known without counting, ten million studies cost no memory, and the same seed gives the same archive. Every value
+that stands where a real archive says something about a person holds a canary: a text that cannot occur by chance and must
+be seen in nothing that the auditor writes or keeps.
 UIDs lie below this project's own root (PS3.5 section B.2) and are 64 characters long, as many real ones nearly are.
 """
 
@@ -24,23 +25,33 @@ MOST_SEED = 9_999
 DATES = tuple(
     int((date(1890, 1, 1) + timedelta(days=day)).strftime("%Y%m%d")) for day in range(365)
 )
+#: Seconds from one study of a day to the next, round the clock: no divisor of a day's length.
+_STRIDE_S = 7_919
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """The numbers behind one archive. Raises ConfigError for numbers that do not fit."""
+    """The numbers behind one archive. Raises ConfigError for numbers that do not fit.
+
+    ``images_total`` says how many images there are in all; None: so many times ``images_per_study``. ``days``: over how many
+    the studies are spread.
+    """
 
     studies: int = 1_234
     images_per_study: int = 30
+    images_total: int | None = None
     patients: int = 493
     seed: int = 1
+    days: int = len(DATES)
 
     def __post_init__(self) -> None:
         for field, value, least, most in (
             ("studies", self.studies, 0, MOST_STUDIES),
             ("images", self.images_per_study, 0, MOST_IMAGES),
+            ("images_total", self.images, 0, self.studies * MOST_IMAGES),
             ("patients", self.patients, min(1, self.studies), min(MOST_PATIENTS, self.studies)),
             ("seed", self.seed, 0, MOST_SEED),
+            ("days", self.days, 1, len(DATES)),
         ):
             if not least <= value <= most:
                 raise ConfigError(f"must be {least} to {most}, not {value}", field=field)
@@ -48,7 +59,24 @@ class Holding:
     @property
     def images(self) -> int:
         """Images in all: the sum of (0020,1208) over the studies."""
-        return self.studies * self.images_per_study
+        if self.images_total is None:
+            return self.studies * self.images_per_study
+        return self.images_total
+
+    @property
+    def images_shared(self) -> tuple[int, int]:
+        """How many images every study has, and how many studies, the first ones, have one more."""
+        return divmod(self.images, self.studies) if self.studies else (0, 0)
+
+    def images_of(self, study: int) -> int:
+        """Return how many images one study has."""
+        each, larger = self.images_shared
+        return each + (study < larger)
+
+    def time_of(self, study: int) -> int:
+        """Return the time of day of one study as a number HHMMSS; no two alike among 86,400 of one day."""
+        second = study // self.days * _STRIDE_S % 86_400
+        return second // 3600 * 10_000 + second // 60 % 60 * 100 + second % 60
 
     def studies_of(self, patient: int) -> range:
         """Return the numbers of the studies of one patient."""
@@ -91,14 +119,15 @@ class Holding:
     def attributes(self) -> dict[int, tuple[str, str, str]]:
         """Return tag -> (level, VR, value); in a value ``{slot}`` stands for a number that varies.
 
-        Slots: study, patient, image, date, patient_studies, patient_images (see ``matches``).
+        Slots: study, patient, image, date, time, patient_studies, patient_images, study_images (see ``matches``).
         """
+        each, larger = self.images_shared
         rows = (*_PATIENT, *_STUDY, *_SERIES, *_IMAGE)
         fixed = {
             "canary": self.canary,
             "birth_date": self.birth_date,
             "weight": self.weight,
-            "images": str(self.images_per_study),
+            "images": "{study_images}" if larger else str(each),
             "study_uid": _root("1", self.seed) + "{study}000000",
             "series_uid": _root("2", self.seed) + "{study}000000",
             "image_uid": _root("3", self.seed) + "{study}{image}",
@@ -141,7 +170,7 @@ _PATIENT = (
 )
 _STUDY = (
     (0x0008_0020, "STUDY", "DA", "{date}"),
-    (0x0008_0030, "STUDY", "TM", "120000"),
+    (0x0008_0030, "STUDY", "TM", "{time}"),
     (0x0008_0050, "STUDY", "SH", "<canary>"),
     (0x0008_0061, "STUDY", "CS", "OT"),
     (0x0008_0080, "STUDY", "LO", "<canary> HOSPITAL"),

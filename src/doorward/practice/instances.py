@@ -34,7 +34,7 @@ _PIXELS: tuple[Attribute, ...] = (
 
 def instances_of(holding: Holding, study: int) -> Iterator[Instance]:
     """Yield every image of one study."""
-    for image in range(1, holding.images_per_study + 1):
+    for image in range(1, holding.images_of(study) + 1):
         yield instance(holding, study, image)
 
 
@@ -44,7 +44,8 @@ def instance(holding: Holding, study: int, image: int) -> Instance:
         "study": f"{study:08}",
         "patient": f"{study % holding.patients:07}",
         "image": f"{image:06}",
-        "date": f"{DATES[study % len(DATES)]:08}",
+        "date": f"{DATES[study % holding.days]:08}",
+        "time": f"{holding.time_of(study):06}",
     }
     known = [
         (tag, vr, value.format(**numbers))

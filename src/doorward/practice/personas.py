@@ -1,8 +1,9 @@
 """What kinds of archives there are to practise on.
 
-Theory of operation: a persona is a value; ``archive`` and ``strangers`` behave as it says. ``rungs`` is what an audit at
-level 2 by a stranger (no title given, no certificate) must find: the tests hold the auditor against it, the demo shows
-it. Most personas are one real archive's habit, isolated; where a product is known for it, the description names it.
+Theory of operation: a persona is a value; ``archive``, ``strangers``, ``web`` and ``ftp`` behave as it says. ``rungs`` is
+what an audit at level 2 by a stranger (no title given, no certificate) must find: the tests hold the auditor against it, the
+demo shows it. Most personas are one real archive's habit, isolated; where a product is known for it, the description
+names it.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +21,17 @@ class Speaks(StrEnum):
     DICOM = "dicom"
     HTTP = "http"
     SSH = "ssh"
+    VIEWER = "viewer"  # HTTP: a viewer's page without a login
+    LISTING = "listing"  # HTTP: a list of image files
+    WEB = "web"  # HTTP: a front page and nothing else
+    FTP = "ftp"
     NOTHING = "nothing"  # takes the connection and never says a word
+    REFUSED = "refused"  # nobody listens
+    FILTERED = "filtered"  # nothing ever comes back
+
+
+#: What answers HTTP.
+WEB_SPEAKERS = frozenset({Speaks.HTTP, Speaks.VIEWER, Speaks.LISTING, Speaks.WEB})
 
 
 class Admits(StrEnum):
@@ -29,6 +40,9 @@ class Admits(StrEnum):
     ANYBODY = "anybody"
     CALLED_TITLE = "called_title"  # whoever knows the archive's own title
     KNOWN_CALLER = "known_caller"  # whoever uses the one calling title that is listed
+    USER = (
+        "user"  # whoever names the one user and the password (user identity, PS3.7 section D.3.3.7)
+    )
     NOBODY = "nobody"
 
 
@@ -67,6 +81,8 @@ class QueryManners:
     aborts_after: int | None = None
     #: Matches go on far beyond the holding: ten million of them.
     is_endless: bool = False
+    #: Whatever date and time is asked for, every study matches.
+    ignores_dates: bool = False
     #: Seconds before each match.
     delay_s: float = 0.0
 
@@ -90,8 +106,12 @@ class Persona:
     #: Every context is accepted, also of SOP classes that do not exist.
     accepts_every_context: bool = False
     query: QueryManners = field(default_factory=QueryManners)
+    #: Over how many days the studies are spread.
+    days: int = 365
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
     implementation_version_name: str = VERSION_NAME
+    #: What a web or FTP server calls itself.
+    banner: str = ""
 
 
 _DOWNLOADABLE = ("E1", "E2", "E3", "E4", "E5", "E6", "T")
@@ -153,9 +173,22 @@ _ALL = (
         admits=Admits.NOBODY,
     ),
     Persona(
+        name="password",
+        description="Lets in whoever names a user and a password with the association request.",
+        rungs=("E1", "E2", "T"),
+        admits=Admits.USER,
+    ),
+    Persona(
         name="tls",
         description="Encrypted, and open to every stranger all the same: TLS alone is no lock.",
         rungs=("E1", "E2", "E3", "E4", "E5", "E6", "E7"),
+        tls=TlsDemand.SERVER,
+    ),
+    Persona(
+        name="tls-checked",
+        description="Encrypted, and lets in whoever uses one calling AE title that is on its list.",
+        rungs=("E1", "E2"),
+        admits=Admits.KNOWN_CALLER,
         tls=TlsDemand.SERVER,
     ),
     Persona(
@@ -193,6 +226,19 @@ _ALL = (
         description="Open, but ends every answer at 60 matches and says so (FE00): Orthanc with LimitFindResults.",
         rungs=_EVERYTHING,
         query=QueryManners(at_most=60, at_most_status=0xFE00),
+    ),
+    Persona(
+        name="one-day",
+        description="Open, ends every answer at 100 matches and says so, and examined everybody on one day.",
+        rungs=_EVERYTHING,
+        query=QueryManners(at_most=100, at_most_status=0xFE00),
+        days=1,
+    ),
+    Persona(
+        name="ignores-dates",
+        description="Open, ends every answer at 100 matches, and does not heed the date that it is asked for.",
+        rungs=_EVERYTHING,
+        query=QueryManners(at_most=100, ignores_dates=True),
     ),
     Persona(
         name="no-image-counts",
@@ -257,6 +303,14 @@ _ALL = (
         implementation_version_name="GODICOM_1_1",
     ),
     Persona(
+        name="demo",
+        description="A demonstration: the toolkit of demonstrations, which agrees to anything.",
+        rungs=(*_EVERYTHING, "V"),
+        accepts_every_context=True,
+        implementation_class_uid="1.2.826.0.1.3680043.9.3811.1.4.1",
+        implementation_version_name="PYNETDICOM_141",
+    ),
+    Persona(
         name="silent",
         description="Takes connections and never says a word.",
         rungs=("E1",),
@@ -274,6 +328,46 @@ _ALL = (
         rungs=("E1",),
         speaks=Speaks.SSH,
     ),
+    Persona(
+        name="viewer",
+        description="A web viewer over plain HTTP that asks nobody for a login.",
+        rungs=("E1", "W2"),
+        speaks=Speaks.VIEWER,
+    ),
+    Persona(
+        name="listing",
+        description="A web server that shows everybody its list of image files.",
+        rungs=("E1", "W3", "V"),
+        speaks=Speaks.LISTING,
+        banner="Apache/2.2.15 (CentOS)",
+    ),
+    Persona(
+        name="old-web",
+        description="A web server whose maker stopped to repair it years ago.",
+        rungs=("E1", "V"),
+        speaks=Speaks.WEB,
+        banner="Microsoft-IIS/7.5",
+    ),
+    Persona(
+        name="refused",
+        description="An address where nobody listens: connections are refused.",
+        rungs=(),
+        speaks=Speaks.REFUSED,
+    ),
+    Persona(
+        name="filtered",
+        description="An address that never answers, as behind a packet filter.",
+        rungs=("E0",),
+        speaks=Speaks.FILTERED,
+    ),
+)
+#: Asked about only on its own port (21), so it stands beside an archive and is none to start by name.
+FTP = Persona(
+    name="ftp",
+    description="An FTP server that lets anonymous in and lists image files.",
+    rungs=("E1", "W3"),
+    speaks=Speaks.FTP,
+    banner="(vsFTPd 2.2.2)",
 )
 
 #: Every persona by its name, in the order in which they are listed.

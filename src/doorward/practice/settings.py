@@ -12,6 +12,14 @@
     seed = 7                    # other names and UIDs
     rejections = 2              # congested at first
     at_most = 250               # matches of one query
+    images_total = 600001       # images in all, instead of so many for each study
+    implementation_class_uid = "1.2.276.0.7230010.3.0.3.6.4"
+    implementation_version_name = "OFFIS_DCMTK_364"
+    viewer_port = 8080          # more doors of the same address: a web viewer,
+    listing_port = 8081         # a list of image files,
+    web_port = 8082             # a web server with nothing on it,
+    ftp_port = 21               # an FTP server for anonymous
+    banner = "Microsoft-IIS/7.5"  # what the web or FTP servers call themselves
 
 Only ``persona`` is needed. Practice archives listen on loopback and nowhere else: they hold nothing worth protecting, and
 they must never be mistaken for an archive.
@@ -19,6 +27,7 @@ they must never be mistaken for an archive.
 
 import difflib
 import ipaddress
+import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +36,7 @@ from pathlib import Path
 from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS
 from doorward.practice.holding import Holding
-from doorward.practice.personas import PERSONAS, Persona, Speaks
+from doorward.practice.personas import FTP, PERSONAS, Persona, Speaks
 
 DEFAULT_PORT = 11_112
 DEFAULT_STUDIES = 1_234  # no round number: those are doubted as limits
@@ -46,8 +55,32 @@ _KEYS: Mapping[str, type] = {
     "seed": int,
     "rejections": int,
     "at_most": int,
+    "images_total": int,
+    "implementation_class_uid": str,
+    "implementation_version_name": str,
+    "viewer_port": int,
+    "listing_port": int,
+    "web_port": int,
+    "ftp_port": int,
+    "banner": str,
 }
+#: More doors: setting -> who stands there.
+_DOORS = {
+    "viewer_port": PERSONAS["viewer"],
+    "listing_port": PERSONAS["listing"],
+    "web_port": PERSONAS["old-web"],
+    "ftp_port": FTP,
+}
+_UID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*)){1,31}", re.ASCII)
 _WORDS = {str: "a text in quotes", int: "a whole number"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One more port of the same address; an archive there has the same holding. ``port`` 0 takes any that is free."""
+
+    port: int
+    persona: Persona
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +93,7 @@ class ArchiveSettings:
     holding: Holding
     ae_title: str = "PRACTICE"
     calling_ae_title: str = "WORKSTATION"
+    doors: tuple[Door, ...] = ()
 
     @property
     def is_dicom(self) -> bool:
@@ -122,15 +156,19 @@ def _archive(row: Mapping[str, object], index: int, file: Path | None = None) ->
     where = "" if file is None else f"archive {index + 1}: "
     texts, numbers = _typed(row, where, file)
     try:
+        persona = _persona(texts, numbers)
         return ArchiveSettings(
-            persona=_persona(texts, numbers),
+            persona=persona,
             address=_address(texts.get("address", str(_FIRST_ADDRESS + index))),
             port=_number("port", numbers.get("port", DEFAULT_PORT), 0, 65_535),
-            holding=_holding(numbers, seed=numbers.get("seed", index % 9_999 + 1)),
+            holding=_holding(
+                numbers, seed=numbers.get("seed", index % 9_999 + 1), days=persona.days
+            ),
             ae_title=_title("ae_title", texts.get("ae_title", "PRACTICE")),
             calling_ae_title=_title(
                 "calling_ae_title", texts.get("calling_ae_title", "WORKSTATION")
             ),
+            doors=_doors(texts, numbers),
         )
     except ConfigError as error:
         raise ConfigError(
@@ -172,16 +210,50 @@ def _persona(texts: Mapping[str, str], numbers: Mapping[str, int]) -> Persona:
     if "at_most" in numbers:
         most = _number("at_most", numbers["at_most"], 0, 10**8)
         persona = replace(persona, query=replace(persona.query, at_most=most))
-    return persona
+    return _identified(persona, texts)
 
 
-def _holding(numbers: Mapping[str, int], *, seed: int) -> Holding:
+def _identified(persona: Persona, texts: Mapping[str, str]) -> Persona:
+    """Give a persona its own names (PS3.7 section D.3.3.2), where the settings do."""
+    uid = texts.get("implementation_class_uid", persona.implementation_class_uid)
+    version = texts.get("implementation_version_name", persona.implementation_version_name)
+    if len(uid) > 64 or not _UID.fullmatch(uid):
+        raise ConfigError("must be a UID (PS3.5 section 9.1)", field="implementation_class_uid")
+    return replace(
+        persona,
+        implementation_class_uid=uid,
+        implementation_version_name=_title("implementation_version_name", version),
+        banner=_banner(texts, persona.banner),
+    )
+
+
+def _doors(texts: Mapping[str, str], numbers: Mapping[str, int]) -> tuple[Door, ...]:
+    return tuple(
+        Door(
+            port=_number(key, numbers[key], 0, 65_535),
+            persona=replace(persona, banner=_banner(texts, persona.banner)),
+        )
+        for key, persona in _DOORS.items()
+        if key in numbers
+    )
+
+
+def _banner(texts: Mapping[str, str], usual: str) -> str:
+    banner = texts.get("banner", usual)
+    if len(banner) > 100 or not (banner.isascii() and banner.isprintable()):
+        raise ConfigError("must be at most 100 printable ASCII characters", field="banner")
+    return banner
+
+
+def _holding(numbers: Mapping[str, int], *, seed: int, days: int) -> Holding:
     studies = numbers.get("studies", DEFAULT_STUDIES)
     return Holding(
         studies=studies,
         images_per_study=numbers.get("images", DEFAULT_IMAGES),
+        images_total=numbers.get("images_total"),
         patients=numbers.get("patients", max(min(1, studies), studies * 2 // 5)),
         seed=seed,
+        days=days,
     )
 
 
@@ -223,9 +295,10 @@ def _distinct(
 ) -> tuple[ArchiveSettings, ...]:
     taken: set[tuple[str, int]] = set()
     for archive in archives:
-        place = (archive.address, archive.port)
-        if archive.port and place in taken:
-            message = f"{archive.address} port {archive.port} is given to two archives"
-            raise ConfigError(message, file=file, field="port")
-        taken.add(place)
+        for port in (archive.port, *(door.port for door in archive.doors)):
+            place = (archive.address, port)
+            if port and place in taken:
+                message = f"{archive.address} port {port} is given to two archives"
+                raise ConfigError(message, file=file, field="port")
+            taken.add(place)
     return tuple(archives)
