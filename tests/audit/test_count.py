@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.audit.count import MatchCounter, image_count, study_count
+from doorward.audit.count import (
+    MatchCounter,
+    Sight,
+    image_count,
+    is_doubted,
+    is_whole,
+    parts_counts,
+    study_count,
+)
+from doorward.audit.count_facts import Part, PartsFacts
 from doorward.audit.facts import UNKNOWN_COUNT, Exactness, QueryEnd, QueryFacts
 from doorward.wire.uids import STUDY_ROOT_FIND
 from scripted_peer import element, even, study
@@ -180,3 +189,130 @@ def test_a_number_of_images_is_worth_no_more_than_that_of_studies(facts, value, 
     assert (count.value, count.exactness) == (value, exactness)
     assert words in count.method
     assert (count.value is None) is (count.exactness is UNKNOWN)
+
+
+# --- the same archive in parts ------------------------------------------------------------------------------------
+
+CAPPED = query(QueryEnd.WARNING, matches=100, final_status=0xFE00)
+ROUND = query(matches=100)
+
+
+def in_parts(*matches, is_complete=True, **more):
+    rows = tuple(
+        Part(
+            first_day=f"{2000 + n}-01-01",
+            last_day=f"{2000 + n}-12-31",
+            answers=1,
+            end=QueryEnd.SUCCESS,
+            matches=count,
+            instances=2 * count,
+            matches_with_instances=count,
+            is_complete=is_complete,
+        )
+        for n, count in enumerate(matches)
+    )
+    return PartsFacts(whole_matches=100, queries=len(rows), parts=rows, **more)
+
+
+@pytest.mark.parametrize(
+    ("whole", "facts", "value", "exactness", "words"),
+    (
+        (ROUND, in_parts(60, 40), 100, EXACT, "counted in 2 parts"),
+        (ROUND, in_parts(60, 33), 100, AT_LEAST, "7 studies of the whole answer are in no range"),
+        (ROUND, in_parts(90, 50), 140, AT_LEAST, "studies without a date is not known"),
+        (ROUND, in_parts(90, 50, looked_at=100), 140, EXACT, "none is without a date"),
+        (CAPPED, in_parts(90, 50, looked_at=100), 140, EXACT, "told to its end"),
+        (CAPPED, in_parts(60, 40), 100, AT_LEAST, "not known"),
+        (CAPPED, in_parts(60, 20), 100, AT_LEAST, "20 studies of the whole"),
+        (CAPPED, in_parts(90, 50, looked_at=100, undated=3), 140, AT_LEAST, "3 show no date"),
+        (
+            CAPPED,
+            in_parts(90, 50, looked_at=100, undated=3, undated_reached=4),
+            140,
+            EXACT,
+            "4 studies without a date among them",
+        ),
+        (CAPPED, in_parts(90, 50, is_complete=False), 140, AT_LEAST, "more than the archive tells"),
+        (CAPPED, in_parts(90, 50, stopped="it rained"), 140, AT_LEAST, "it rained"),
+        (CAPPED, in_parts(stopped="it rained"), 100, AT_LEAST, "after 100 matches; it rained"),
+        (
+            CAPPED,
+            in_parts(90, 50, control_matches=4, control_instances=8, looked_at=100, undated=2),
+            136,
+            EXACT,
+            "counted once",
+        ),
+    ),
+)
+def test_parts_are_exact_only_where_nothing_can_lie_beside_them(
+    whole, facts, value, exactness, words
+):
+    reached = max(facts.undated_reached, facts.control_matches)
+    studies, images = parts_counts(whole, replace(facts, undated_reached=reached))
+    assert (studies.value, studies.exactness) == (value, exactness)
+    assert words in studies.method
+    assert images.exactness is exactness
+    assert images.value == 2 * value
+
+
+def test_a_warning_under_every_answer_is_no_doubt_where_the_parts_are_the_whole():
+    whole = query(QueryEnd.WARNING, matches=77, final_status=0xB000)
+    studies, _ = parts_counts(whole, in_parts(40, 37), ends_usually=True)
+    assert (studies.value, studies.exactness) == (77, EXACT)
+
+
+def test_what_matches_every_range_is_counted_once():
+    facts = in_parts(14, 24, 34, control_matches=4, control_instances=8, looked_at=9)
+    studies, images = parts_counts(replace(ROUND, matches=50), facts)
+    assert (studies.value, images.value) == (14 + 24 + 34 - 8, 2 * (14 + 24 + 34 - 8))
+    assert "counted once" in studies.method
+
+
+def test_parts_without_image_counts_leave_images_unknown_or_at_least():
+    facts = in_parts(60, 40)
+    without = tuple(replace(p, instances=0, matches_with_instances=0) for p in facts.parts)
+    bare = query(matches=100, instances=0, matches_with_instances=0)
+    _, images = parts_counts(bare, replace(facts, parts=without))
+    assert (images.value, images.exactness) == (None, UNKNOWN)
+    some = (facts.parts[0], without[1])
+    _, images = parts_counts(bare, replace(facts, parts=some))
+    assert (images.value, images.exactness) == (120, AT_LEAST)
+
+
+@pytest.mark.parametrize(
+    ("answer", "whole", "usual", "expected"),
+    (
+        (query(matches=99), ROUND, None, True),
+        (query(matches=100), ROUND, None, False),
+        (query(matches=100), CAPPED, None, True),
+        (replace(CAPPED, matches=40), CAPPED, None, False),
+        (query(QueryEnd.WARNING, matches=40, final_status=0xB000), CAPPED, 0xB000, True),
+        (query(QueryEnd.WARNING, matches=100, final_status=0xB000), CAPPED, 0xB000, False),
+        (query(QueryEnd.CANCELLED, matches=9, reached_cap=True), CAPPED, None, False),
+        (query(matches=9, reached_cap=True), CAPPED, None, False),
+        (query(QueryEnd.ABORTED, matches=9), CAPPED, None, False),
+        (query(QueryEnd.REFUSED, matches=0), CAPPED, None, False),
+    ),
+)
+def test_a_part_is_whole_where_nothing_can_have_cut_it(answer, whole, usual, expected):
+    assert is_whole(answer, whole, usual_status=usual) is expected
+
+
+def test_only_the_archives_own_end_is_doubted():
+    assert is_doubted(ROUND)
+    assert is_doubted(CAPPED)
+    assert not is_doubted(query(matches=99))
+    assert not is_doubted(replace(CAPPED, level="PATIENT"))
+    assert not is_doubted(query(QueryEnd.CANCELLED, reached_cap=True))
+    assert not is_doubted(query(QueryEnd.SILENT))
+
+
+def test_a_sight_looks_at_the_length_of_a_value_and_keeps_none():
+    sight = Sight(0x0008_0020)
+    for date in (b"20200101", b"", b"NONSENSE"):
+        sight.take(0xFF00, study(1, b"2 ", element(0x0008_0020, date)))
+    sight.take(0xFF00, study(1))
+    sight.take(0xFF00, b"\xff" * 20)
+    assert (sight.seen, sight.absent) == (5, 3)
+    assert sight.instances == 0
+    assert not any(isinstance(getattr(sight, name), bytes) for name in ("seen", "absent", "tag"))

@@ -4,6 +4,9 @@
 Number of Study Related Instances is ever decoded, twelve digits at most. The honesty of a count is decided in one place.
 """
 
+from dataclasses import replace
+
+from doorward.audit.count_facts import PartsFacts
 from doorward.audit.facts import UNKNOWN_COUNT, Count, Exactness, QueryEnd, QueryFacts
 from doorward.dicom.values import decode_integer_string
 from doorward.dicom.walk import Syntax, find_element
@@ -57,6 +60,28 @@ class MatchCounter:
             self.extra = elements - self.asked
 
 
+class Sight(MatchCounter):
+    """Takes matches and looks whether a value stands at a tag: at its length, never at the value."""
+
+    __slots__ = ("absent", "seen", "tag")
+
+    def __init__(self, tag: int, *, syntax: Syntax = Syntax.IMPLICIT_LITTLE) -> None:
+        super().__init__(asked=0, syntax=syntax)
+        self.tag = tag
+        self.seen = 0
+        self.absent = 0
+
+    def take(self, status: int, identifier: Fragment) -> None:
+        """Look at one match; one that cannot be walked counts as without a value."""
+        self.seen += 1
+        try:
+            _, length, _ = find_element(identifier, self.tag, self.syntax)
+        except (PeerProtocolError, LimitExceeded):
+            length = 0
+        if length == 0:
+            self.absent += 1
+
+
 def study_count(query: QueryFacts | None) -> Count:
     """Return how many matches a query stands for, with its honesty."""
     if query is None:
@@ -100,6 +125,99 @@ def image_count(query: QueryFacts | None, studies: Count) -> Count:
         exactness=studies.exactness,
         method=f"the archive's own number of images, summed over the studies; {studies.method}",
     )
+
+
+def is_doubted(query: QueryFacts) -> bool:
+    """Tell whether the archive itself ended, or may have ended, an answer before its end: it is asked in parts then."""
+    if query.level != "STUDY" or query.matches == 0 or query.reached_cap:
+        return False
+    return query.end is not QueryEnd.SILENT and bool(_why(query))
+
+
+def is_whole(answer: QueryFacts, whole: QueryFacts, *, usual_status: int | None = None) -> bool:
+    """Tell whether a part was told to its end, by what ended the whole answer.
+
+    ``usual_status`` is a warning with which this archive ends even an empty answer: it says nothing then.
+    """
+    if answer.reached_cap:
+        return False
+    if answer.end is QueryEnd.SUCCESS:
+        is_silent = whole.end is QueryEnd.SUCCESS or usual_status is not None
+        return not is_silent or answer.matches < whole.matches
+    is_usual = answer.end is QueryEnd.WARNING and answer.final_status == usual_status
+    return is_usual and answer.matches < whole.matches
+
+
+def parts_counts(
+    whole: QueryFacts, facts: PartsFacts, *, ends_usually: bool = False
+) -> tuple[Count, Count]:
+    """Return studies and images from an archive's parts, with their honesty.
+
+    ``ends_usually``: the whole answer ended with a warning that this archive puts under every answer.
+    """
+    answers = sum(part.answers for part in facts.parts)
+    again = max(0, answers - 1)  # what matches every range was counted so often too much
+    total = sum(part.matches for part in facts.parts) - again * facts.control_matches
+    instances = sum(part.instances for part in facts.parts) - again * facts.control_instances
+    doubt = _doubt_of_parts(whole, facts, total, ends_usually=ends_usually)
+    method = f"counted in {answers} parts by study date"
+    if not facts.parts:
+        known = study_count(whole)
+        studies = replace(known, method=f"{known.method}; {doubt}")
+        return studies, image_count(whole, studies)
+    if doubt:
+        studies = Count(
+            value=max(total, whole.matches),
+            exactness=Exactness.AT_LEAST,
+            method=f"{method}; {doubt}",
+        )
+    else:
+        beside = "" if total == whole.matches else _beside(facts)
+        studies = Count(
+            value=total, exactness=Exactness.EXACT_ENUMERATED, method=f"{method}{beside}"
+        )
+    unsaid = sum(part.matches - part.matches_with_instances for part in facts.parts)
+    summed = QueryFacts(
+        level=whole.level,
+        information_model=whole.information_model,
+        end=whole.end,
+        final_status=whole.final_status,
+        matches=total,
+        instances=max(instances, whole.instances) if doubt else instances,
+        matches_with_instances=max(0, total - unsaid),
+    )
+    return studies, image_count(summed, studies)
+
+
+def _beside(facts: PartsFacts) -> str:
+    """Return what stands beside an exact sum of parts that is more than the archive told at once."""
+    words = ", each of which was told to its end"
+    if facts.control_matches:
+        return f"{words}; {facts.control_matches} studies without a date are in every part and were counted once"
+    if facts.undated:
+        return f"{words}; {facts.undated_reached} studies without a date among them"
+    return f"{words}; of {facts.looked_at} studies of the whole answer none is without a date"
+
+
+def _doubt_of_parts(whole: QueryFacts, facts: PartsFacts, total: int, *, ends_usually: bool) -> str:
+    """Return why the sum of the parts may not be all, or "".
+
+    A study without a date is in no range (PS3.4 section C.2.2.2.5), and no key asks for it: where more is there than was
+    told at once, a look at the whole answer says whether there are such studies.
+    """
+    if facts.stopped:
+        return facts.stopped
+    if not all(part.is_complete for part in facts.parts):
+        return "on one day at least there are more than the archive tells, however it is asked"
+    if total < whole.matches:
+        return f"{whole.matches - total} studies of the whole answer are in no range of dates"
+    if total == whole.matches and (whole.end is QueryEnd.SUCCESS or ends_usually):
+        return ""
+    if not facts.looked_at:
+        return "whether there are studies without a date is not known"
+    if facts.undated > facts.undated_reached:
+        return f"of {facts.looked_at} studies {facts.undated} show no date, and no range of dates may hold them"
+    return ""
 
 
 def _why(query: QueryFacts) -> str:

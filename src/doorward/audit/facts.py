@@ -9,6 +9,8 @@ auditor chose itself or that describe software. Nothing read from a data set but
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from doorward.audit.count_facts import PartsFacts
+from doorward.audit.count_facts import QueryEnd as QueryEnd  # noqa: PLC0414 - everybody takes it from here
 from doorward.audit.credential_facts import CredentialFacts
 from doorward.audit.database_facts import DatabaseFacts
 from doorward.audit.fhir_facts import FhirFacts
@@ -148,19 +150,6 @@ class CapabilityFacts:
         return tuple(c for c in self.contexts if c.service in services and c.result == 0)
 
 
-class QueryEnd(StrEnum):
-    """How one C-FIND ended."""
-
-    SUCCESS = "success"  # final status 0000
-    WARNING = "warning"  # final status of the warning class (Bxxx, 0001, 0107, 0116)
-    REFUSED = "refused"  # final failure status and no match
-    FAILED = "failed"  # failure status after matches
-    CANCELLED = "cancelled"  # FE00, after our C-CANCEL
-    ABORTED = "aborted"  # A-ABORT or transport end midway
-    SILENT = "silent"  # no response in time
-    NO_CONTEXT = "no_context"  # the presentation context was not accepted
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryFacts:
     """One counting C-FIND. Matches are counted from the command sets; identifiers are dropped unread."""
@@ -240,6 +229,7 @@ Facts = (
     | AssociationFacts
     | CapabilityFacts
     | ExposureFacts
+    | PartsFacts
     | AttributeFacts
     | TransportFacts
     | TlsDepthFacts
@@ -262,7 +252,7 @@ Facts = (
 class Attempt:
     """One probe's try on one endpoint: request -> attempt -> facts. A failed question never loses the other answers."""
 
-    probe: str  # association | capabilities | exposure | attributes | transport
+    probe: str  # association | capabilities | exposure | parts | attributes | transport ...
     endpoint: Endpoint
     outcome: Outcome
     reason: str = ""  # for people; says why there are no facts

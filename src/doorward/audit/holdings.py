@@ -11,17 +11,10 @@ from dataclasses import replace
 from doorward.audit.door import Door
 from doorward.audit.facts import UNKNOWN_COUNT, Count, Exactness
 from doorward.audit.ladder import answers_query, is_downloadable, web_downloadable, web_readable
+from doorward.audit.tally import largest
 from doorward.audit.verdict import Counts, Finding
 from doorward.audit.web_facts import Access, DicomWebFacts, WebFacts
 
-#: Best first, for two counts of the same number.
-_SOUNDEST = (
-    Exactness.EXACT_COUNTER,
-    Exactness.EXACT_ENUMERATED,
-    Exactness.AT_LEAST,
-    Exactness.ESTIMATED,
-    Exactness.UNKNOWN,
-)
 _BY_DICOM = "retrieval was accepted in negotiation"
 _BY_WEB = "the retrieve service answers without a login"
 
@@ -41,22 +34,14 @@ def holdings(tried: Sequence[Door], findings: Sequence[Finding]) -> Counts:
     )
 
 
-def largest(counts: Iterable[Count]) -> Count:
-    """Return the largest number, and of equals the soundest; where none is known, the first one, which says why."""
-    every = tuple(counts)
-    known = [count for count in every if count.value is not None]
-    return max(known, key=_order) if known else next(iter(every), UNKNOWN_COUNT)
-
-
-def _order(count: Count) -> tuple[int, int]:
-    return count.value or 0, -_SOUNDEST.index(count.exactness)
-
-
 def _of_dicom(doors: Iterable[Door]) -> Iterator[Counts]:
     for door in doors:
-        for seen in door.stranger_exposures:
-            if seen.answers_study_query:
-                yield Counts(patients=seen.patients, studies=seen.studies, images=seen.images)
+        answered = [seen for seen in door.stranger_exposures if seen.answers_study_query]
+        for parts in door.stranger_parts if answered else ():  # first: of equals they say more
+            patients = answered[0].patients
+            yield Counts(patients=patients, studies=parts.studies, images=parts.images)
+        for seen in answered:
+            yield Counts(patients=seen.patients, studies=seen.studies, images=seen.images)
 
 
 def _of_web(door: Door) -> Iterator[Counts]:

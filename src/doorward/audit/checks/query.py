@@ -17,6 +17,7 @@ from doorward.audit.checks.ruling import (
 )
 from doorward.audit.door import Door, Entry
 from doorward.audit.facts import Count, Exactness, ExposureFacts, QueryEnd, QueryFacts
+from doorward.audit.tally import largest
 from doorward.audit.verdict import Severity, Verdict
 
 #: Below this many answers a limit of the server would not show: 100 and 500 are in use.
@@ -81,11 +82,13 @@ def _answered(door: Door, exposure: ExposureFacts) -> Ruling:
             "and listed none, so the archive is empty or filters its answers.",
             Severity.HIGH,
         )
-    counted = f"{_amount(exposure.studies)} {'study' if exposure.studies.value == 1 else 'studies'}"
-    verb = "was" if exposure.studies.value == 1 else "were"
+    studies = _studies(door, exposure)
+    images = largest((*(parts.images for parts in door.stranger_parts), exposure.images))
+    counted = f"{_amount(studies)} {'study' if studies.value == 1 else 'studies'}"
+    verb = "was" if studies.value == 1 else "were"
     held = [
         f"{_amount(count)} {word if count.value == 1 else word + 's'}"
-        for count, word in ((exposure.patients, "patient"), (exposure.images, "image"))
+        for count, word in ((exposure.patients, "patient"), (images, "image"))
         if count.value
     ]
     beside = f" ({' and '.join(held)})" if held else ""
@@ -93,6 +96,11 @@ def _answered(door: Door, exposure: ExposureFacts) -> Ruling:
         f"{who} was answered on port {door.port}: {counted}{beside} {verb} counted, from the status "
         "of each answer and Number of Study Related Instances only."
     )
+
+
+def _studies(door: Door, exposure: ExposureFacts) -> Count:
+    """Return how many studies there are: in parts there may be more than were told at once."""
+    return largest((*(parts.studies for parts in door.stranger_parts), exposure.studies))
 
 
 def _amount(count: Count) -> str:
@@ -131,8 +139,11 @@ def query_unlimited(door: Door, _now: datetime) -> Ruling:
         )
     if any(_stopped_by_itself(q) for q in asked):
         return passed(f"The server stopped by itself after {number(most, 'study', 'studies')}.")
-    if exposure.studies.exactness is Exactness.AT_LEAST:
-        return inconclusive(f"Whether there is a limit is not sure: {exposure.studies.method}.")
+    studies = _studies(door, exposure)
+    if (studies.value or 0) > most:  # asked in parts it told more: the silent end was a limit
+        return passed(f"The server stopped by itself after {number(most, 'study', 'studies')}.")
+    if studies.exactness is Exactness.AT_LEAST:
+        return inconclusive(f"Whether there is a limit is not sure: {studies.method}.")
     if most >= _SHOWS_NO_LIMIT:
         return failed(f"One query without a key listed all {number(most, 'study', 'studies')}.")
     return inconclusive(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from doorward.audit.approach import Answer, Approach
 from doorward.audit.count import MatchCounter, image_count, study_count
 from doorward.audit.facts import UNKNOWN_COUNT, Count, ExposureFacts, Outcome, QueryEnd, QueryFacts
-from doorward.dicom.values import encode_identifier
+from doorward.dicom.values import Attributes, encode_identifier
 from doorward.dicom.walk import Syntax
 from doorward.errors import AssociationAborted, DoorwardError, ReplyTimeout
 from doorward.net.client import Requestor
@@ -23,10 +23,11 @@ from doorward.wire.status import StatusClass, classify
 from doorward.wire.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, VERIFICATION
 
 _LEVEL = 0x0008_0052
-_STUDY_KEYS = ((_LEVEL, "CS", "STUDY"), (0x0020_000D, "UI", ""), (0x0020_1208, "IS", ""))
+#: The level first.
+STUDY_KEYS = ((_LEVEL, "CS", "STUDY"), (0x0020_000D, "UI", ""), (0x0020_1208, "IS", ""))
 _PATIENT_KEYS = ((_LEVEL, "CS", "PATIENT"), (0x0020_1200, "IS", ""))
 #: Beside what was asked: Specific Character Set, Retrieve AE Title, Storage Media File-Set (PS3.4 C.4.1.1.3.2).
-_USUAL_ADDITIONS = 3
+USUAL_ADDITIONS = 3
 
 #: Presentation context results that are about the service or its user, not about encodings (PS3.8 Table 9-18).
 _REFUSED = (
@@ -98,17 +99,40 @@ async def _count(requestor: Requestor, level: str, *, is_talking: bool) -> Query
     model = PATIENT_ROOT_FIND
     if level == "STUDY" and requestor.context_for(STUDY_ROOT_FIND) is not None:
         model = STUDY_ROOT_FIND  # where it is missing, many archives answer the same at the patient root
-    keys = _STUDY_KEYS if level == "STUDY" else _PATIENT_KEYS
+    keys = STUDY_KEYS if level == "STUDY" else _PATIENT_KEYS
+    counter = MatchCounter(asked=len(keys) + USUAL_ADDITIONS)
+    return await counted(requestor, model, keys, counter, is_talking=is_talking)
+
+
+async def counted(
+    requestor: Requestor,
+    model: str,
+    keys: Attributes,
+    counter: MatchCounter,
+    *,
+    is_talking: bool = False,
+    max_matches: int | None = None,
+    max_s: float | None = None,
+) -> QueryFacts:
+    """Ask one C-FIND, whose first key is the level, and return what the counter made of the matches.
+
+    ``is_talking``: a C-ECHO was answered on this association, so that an abort at the query is a refusal.
+    """
     facts = QueryFacts(
-        level=level, information_model=model, end=QueryEnd.NO_CONTEXT, final_status=None, matches=0
+        level=str(keys[0][2]),
+        information_model=model,
+        end=QueryEnd.NO_CONTEXT,
+        final_status=None,
+        matches=0,
     )
     if requestor.context_for(model) is None:
         return facts
-    counter = MatchCounter(asked=len(keys) + _USUAL_ADDITIONS)
     identifier = encode_identifier(keys, Syntax.IMPLICIT_LITTLE)
     begun = asyncio.get_running_loop().time()
     try:
-        result = await requestor.find(model, identifier, counter.take)
+        result = await requestor.find(
+            model, identifier, counter.take, max_matches=max_matches, max_s=max_s
+        )
     except DoorwardError:
         return replace(facts, end=QueryEnd.ABORTED)
     return replace(
