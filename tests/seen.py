@@ -7,6 +7,7 @@ that ended so. All values are invented.
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from doorward.audit.count_facts import PartsFacts
 from doorward.audit.door import Door
 from doorward.audit.facts import (
     AssociationFacts,
@@ -48,6 +49,7 @@ _PROBES = {
     AssociationFacts: "association",
     CapabilityFacts: "capabilities",
     ExposureFacts: "exposure",
+    PartsFacts: "parts",
     AttributeFacts: "attributes",
     TransportFacts: "transport",
 }
@@ -144,6 +146,10 @@ def query(end: QueryEnd, matches: int = 0, **more) -> QueryFacts:
 
 def exposure(*queries: QueryFacts, **counts: Count) -> ExposureFacts:
     return ExposureFacts(queries=queries, **counts)
+
+
+def parts(studies: Count, images: Count) -> PartsFacts:
+    return PartsFacts(whole_matches=500, queries=20, studies=studies, images=images)
 
 
 STUDIES_1234 = exposure(

@@ -1,18 +1,24 @@
 """Several doors of one system show one archive: numbers are compared, never added."""
 
+from doorward.audit.count_facts import QueryEnd
 from doorward.audit.facts import Exactness
 from doorward.audit.holdings import largest
 from doorward.audit.judge import judge
 from doorward.audit.web_facts import Access
 from seen import (
     ANYBODY,
+    KNOWN_TITLES,
     NOW,
     OFFERS_ALL,
     STUDIES_1234,
     attempt,
+    exposure,
     offers,
+    parts,
+    query,
     system,
 )
+from seen import counted as listed
 from web_seen import counted, dicomweb, rest, web, web_attempt
 
 
@@ -51,6 +57,34 @@ def test_a_web_door_alone_is_exposure():
 def test_what_the_web_lists_and_does_not_hand_out_is_not_downloadable():
     shown = dicomweb(studies=counted(12), images=counted(340), wado=Access.LOGIN)
     assert counts(web_attempt(shown)).images_downloadable.value is None
+
+
+CUT = exposure(
+    query(QueryEnd.WARNING, 500, status=0xFE00),
+    studies=listed(500, Exactness.AT_LEAST),
+    images=listed(900, Exactness.AT_LEAST),
+    patients=listed(77),
+)
+
+
+def test_what_was_counted_in_parts_is_taken_before_the_capped_whole():
+    in_parts = parts(listed(1_300), listed(2_600))
+    found = counts(*(attempt(one) for one in (ANYBODY, OFFERS_ALL, CUT, in_parts)))
+    assert (found.studies, found.images) == (listed(1_300), listed(2_600))
+    assert found.patients == listed(77)
+    assert found.images_downloadable.value == 2_600
+
+
+def test_parts_that_prove_the_whole_make_it_exact():
+    in_parts = parts(listed(500), listed(900))
+    found = counts(*(attempt(one) for one in (ANYBODY, OFFERS_ALL, CUT, in_parts)))
+    assert (found.studies, found.images) == (listed(500), listed(900))
+
+
+def test_parts_of_a_caller_whom_somebody_vouched_for_are_nobodys_exposure():
+    in_parts = parts(listed(1_300), listed(2_600))
+    found = counts(*(attempt(one) for one in (KNOWN_TITLES, CUT, in_parts)))
+    assert found.studies.value is None
 
 
 def test_without_a_retrieve_context_nothing_can_be_taken():

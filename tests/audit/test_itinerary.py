@@ -14,6 +14,7 @@ from doorward.audit.survey import SurveySettings, survey
 from doorward.audit.targets import Target
 from doorward.net.tls import server_context
 from loopback import HOST, in_loop, limits
+from part_archives import Habits, PartArchive, spread
 from scripted_peer import archive, finds, scripted_peer, study
 from stream_server import read_all, serving
 from web_servers import page, speaker, web_server
@@ -38,6 +39,7 @@ async def asked(port, **changes):
     settings = SurveySettings(
         limits=limits(
             probe_gap_s=0.0,
+            part_gap_s=0.0,
             hello_gap_s=0.0,
             associate_s=0.3,
             reply_s=0.3,
@@ -166,6 +168,32 @@ def test_default_credentials_are_tried_only_where_the_operator_wants_it(expected
     assert probes(wanted)[-1] == "default_credentials"
     too_low = asyncio.run(run(clearance_level=2, try_default_credentials=True))
     assert too_low[-1].outcome is Outcome.NOT_TESTED
+
+
+@pytest.mark.parametrize(
+    ("studies", "more", "in_parts"),
+    (
+        (100, {}, ["parts"]),
+        (77, {}, []),
+        (77, {"estimate": True}, []),
+        (100, {"clearance_level": 1}, []),
+    ),
+)
+def test_an_archive_that_may_have_cut_its_answer_is_asked_again_in_parts(
+    expected, studies, more, in_parts
+):
+    expected("dicom")
+    held = PartArchive(spread(studies), Habits())
+
+    async def run():
+        async with scripted_peer(archive(held.on_find)) as peer:
+            return await asked(peer.port, **more)
+
+    made = asyncio.run(run())
+    assert probes(made) == [*DICOM[:4], *in_parts, "attributes"]
+    if in_parts:
+        assert made[4].facts.studies.value == 100
+        assert made[4].facts.studies.exactness == "exact_enumerated"
 
 
 def test_dicom_over_tls_is_also_asked_what_else_tls_would_take(expected, credential):

@@ -259,6 +259,35 @@ async def test_an_interruption_waits_for_the_final_response_before_it_releases()
 
 
 @in_loop
+async def test_an_interruption_during_the_release_waits_for_its_answer():
+    released, interrupted = asyncio.Event(), asyncio.Event()
+
+    async def script(call):
+        await call.accepted()
+        await call.pdu()
+        released.set()
+        await interrupted.wait()
+        await call.send(RELEASE_REPLY)
+        await call.until_gone()
+
+    async with scripted_peer(script) as peer:
+
+        async def run():
+            async with associated(peer.port, limits(release_s=10.0)):
+                pass
+
+        task = asyncio.ensure_future(run())
+        await released.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        interrupted.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await over(peer)
+    assert peer.calls[0].pdus == [ASSOCIATE_RQ, RELEASE_RQ], "and no abort"
+
+
+@in_loop
 async def test_a_peer_that_aborts_at_the_cancel_of_an_interruption_is_left_alone():
     asked = asyncio.Event()
 

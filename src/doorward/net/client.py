@@ -436,18 +436,22 @@ class Requestor:
             connection.kill()
 
     async def _over(self, is_over: Callable[[], bool]) -> None:
-        """Wait until ``is_over``, at most ``limits.release_s``; a release that is answered closes the transport."""
+        """Wait until ``is_over``, at most ``limits.release_s``, cancelled or not: a release was asked for."""
         if is_over():
             return
         loop = asyncio.get_running_loop()
         due = loop.time() + self._limits.release_s
         late = loop.call_at(due, self._progress.set)
-        try:
-            while not is_over() and loop.time() < due:
-                self._progress.clear()
+        interruption: asyncio.CancelledError | None = None
+        while not is_over() and loop.time() < due:
+            self._progress.clear()
+            try:
                 await self._progress.wait()
-        finally:
-            late.cancel()
+            except asyncio.CancelledError as cancelled:
+                interruption = cancelled
+        late.cancel()
+        if interruption is not None:
+            raise interruption
 
     def _need(self, abstract_syntax: str) -> AcceptedContext:
         context = self.context_for(abstract_syntax)

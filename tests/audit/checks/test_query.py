@@ -28,6 +28,7 @@ from seen import (
     door,
     exposure,
     offers,
+    parts,
     query,
 )
 
@@ -155,6 +156,35 @@ def test_a_negotiated_query_is_weak_evidence_where_the_query_was_refused(seen, v
 )
 def test_a_limit_shows_only_where_the_server_stopped_by_itself(seen, verdict):
     assert query_unlimited(seen, NOW).verdict is verdict
+
+
+CUT = exposure(query(QueryEnd.SUCCESS, 5000, status=0), studies=counted(5000, Exactness.AT_LEAST))
+
+
+@pytest.mark.parametrize(
+    ("counts", "verdict", "words"),
+    [
+        (parts(counted(6100), counted(70_000)), PASS, "by itself after 5,000"),
+        (parts(counted(5000), counted(60_000)), FAIL, "listed all 5,000"),
+        (
+            parts(counted(5000, Exactness.AT_LEAST), counted(60_000, Exactness.AT_LEAST)),
+            INCONCLUSIVE,
+            "not sure",
+        ),
+    ],
+)
+def test_parts_tell_whether_a_silent_end_was_a_limit(counts, verdict, words):
+    ruling = query_unlimited(door(ANYBODY, OFFERS_ALL, CUT, counts), NOW)
+    assert ruling.verdict is verdict
+    assert words in ruling.evidence
+
+
+def test_evidence_names_what_was_counted_in_parts():
+    seen = door(ANYBODY, OFFERS_ALL, CUT, parts(counted(6100), counted(70_000)))
+    evidence = query_unprotected(seen, NOW).evidence
+    assert "6,100 studies" in evidence
+    assert "70,000 images" in evidence
+    assert "at least" not in evidence
 
 
 @pytest.mark.parametrize(

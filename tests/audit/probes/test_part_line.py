@@ -166,3 +166,21 @@ async def test_the_scope_is_asked_for_each_association():
             us.endpoint = Endpoint(address="192.0.2.1", port=104)
             with pytest.raises(ScopeError):
                 await line.ask()
+
+
+@in_loop
+async def test_a_slow_archive_rests_as_long_as_it_worked(monkeypatch):
+    pauses = []
+
+    async def rest(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr("doorward.audit.probes.part_line.asyncio.sleep", rest)
+    held = PartArchive(spread(9), Habits())
+    async with (
+        scripted_peer(archive(held.on_find)) as peer,
+        line_to(approach(peer.port), STUDY_ROOT_FIND) as line,
+    ):
+        line.allow(9, 9.0)
+        answers = [await line.ask() for _ in range(3)]
+    assert pauses == [answers[0].duration_s, answers[1].duration_s]

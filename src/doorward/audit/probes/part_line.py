@@ -43,6 +43,7 @@ class Line:
         self._until = 0.0
         self._most_queries = 0
         self._losses = 0
+        self._rest_s = 0.0
         self._held = AsyncExitStack()
         self._requestor: Requestor | None = None
 
@@ -84,9 +85,12 @@ class Line:
         return None if self.stopped else answer
 
     async def _opened(self) -> Requestor | None:
-        """Return the association, a new one where the last was ended; pauses between two queries on one."""
+        """Return the association, a new one where the last was ended; pauses between two queries on one.
+
+        The pause is as long as the last answer took, at least: a slow archive works for us half of its time and no more.
+        """
         if self._requestor is not None:
-            await asyncio.sleep(self.limits.part_gap_s)
+            await asyncio.sleep(max(self.limits.part_gap_s, self._rest_s))
             return self._requestor
         try:
             self._requestor = await self._held.enter_async_context(
@@ -102,6 +106,7 @@ class Line:
 
     async def _look_after(self, answer: QueryFacts) -> None:
         """Hang up after an answer that ended the association, and note what ends the questions."""
+        self._rest_s = answer.duration_s
         if answer.end is QueryEnd.SILENT:
             self.stopped = "the archive fell silent when it was asked in parts"
         elif answer.end is QueryEnd.NO_CONTEXT:
