@@ -87,7 +87,7 @@ NOT_FOUND = answer(404, "<html><title>404</title>not found</html>")
 
 @asynccontextmanager
 async def web_server(
-    respond: Answer, *, tls: ssl.SSLContext | None = None, host: str = HOST
+    respond: Answer, *, tls: ssl.SSLContext | None = None, host: str = HOST, port: int = 0
 ) -> AsyncIterator[WebServer]:
     """Run a server that answers one request on each connection and closes."""
     server = WebServer()
@@ -123,7 +123,7 @@ async def web_server(
             with suppress(OSError, RuntimeError):
                 writer.close()
 
-    listener = await asyncio.start_server(serve, host, 0, ssl=tls)
+    listener = await asyncio.start_server(serve, host, port, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server

@@ -234,10 +234,16 @@ def schema_page() -> str:
     return json.dumps(model.json_schema(), indent=2, ensure_ascii=False)
 
 
+def comparison_schema_page() -> str:
+    comparison = importlib.import_module("doorward.audit.report.comparison")
+    return json.dumps(comparison.json_schema(), indent=2, ensure_ascii=False)
+
+
 #: file -> (what it is drawn from, the function that draws it)
 PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "checks.md": ("src/doorward/audit/checks", checks_page),
     "cli.md": ("src/doorward/cli", cli_page),
+    "comparison.schema.json": ("src/doorward/audit/report", comparison_schema_page),
     "doors.md": ("tests/door_forms.py", doors_page),
     "errors.md": ("src/doorward/errors.py", errors_page),
     "floors.md": ("tools/house.py and the imports", floors_page),

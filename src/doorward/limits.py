@@ -78,12 +78,36 @@ class Limits:
     value_bytes: int = _bound(
         1_048_576, "bytes", "a value that is read whole; longer ones are skipped by length"
     )
+    query_values: int = _bound(
+        10_000, "values of one key", "PS3.4 C.2.2.2.2: a list of UIDs; viewers ask for some hundred"
+    )
+    query_characters: int = _bound(
+        1_024, "characters of one value of a key", "LO has 64, a range of DT 57; wild cards add few"
+    )
+    json_model_bytes: int = _bound(
+        8_388_608,
+        "bytes",
+        "metadata of one STOW part, held whole; an enhanced CT of 500 frames takes some 4 MiB",
+    )
+    json_model_values: int = _bound(
+        400_000,
+        "members and values",
+        "of one such text: each costs some 200 bytes when it is parsed",
+    )
     preamble_meta_bytes: int = _bound(65_536, "bytes", "part 10 file meta information group")
     inflate_ratio: int = _bound(
         200, "output bytes per input byte", "text deflates below 20:1, deflate reaches 1032:1"
     )
     inflate_bytes: int = _bound(268_435_456, "bytes", "a deflated data set, inflated in a stream")
     # --- time (net/) ---
+    resolve_s: float = _bound(
+        30.0,
+        "seconds",
+        "from a host name to its addresses; resolv.conf(5): 5 s, twice, each server",
+    )
+    name_addresses: int = _bound(
+        64, "addresses", "that one host name may stand for; round robin names have a dozen"
+    )
     connect_s: float = _bound(
         5.0, "seconds", "TCP handshake; one retransmission of a SYN is 1 s, the second 3 s"
     )
@@ -230,7 +254,9 @@ class Limits:
         270.0, "seconds", "counting one archive in parts; with count_s it stays within host_s"
     )
     part_gap_s: float = _bound(
-        0.05, "seconds", "between two part queries on one association: an archive serves others too"
+        0.05,
+        "seconds",
+        "between two part queries on one association, at least; and as long as the last answer took",
     )
     sight_matches: int = _bound(
         1_000, "matches", "of a capped answer whose Study Date is looked at for presence"
@@ -363,9 +389,133 @@ class Limits:
     ledger_systems_at_a_time: int = _bound(
         64, "systems", "read at a time with all their answers or documents, some 100,000 bytes each"
     )
+    # --- blobs (archive/blobs/) ---
+    blob_bytes: int = _bound(
+        17_179_869_184,
+        "bytes",
+        "one instance; whole slides are the largest, and PS3.5 7.1 lets one element have 4 GiB",
+    )
+    blob_block_bytes: int = _bound(
+        1_048_576, "bytes", "of one instance held before they are written; a CT image has 525 KB"
+    )
+    blob_held_bytes: int = _bound(
+        67_108_864, "bytes", "held for all instances together; beyond, each is written as it comes"
+    )
+    blob_reserve_bytes: int = _bound(
+        268_435_456,
+        "bytes",
+        "of the disk left free, so that index and journal can still say what happened",
+    )
+    blob_read_bytes: int = _bound(
+        134_217_728, "bytes", "read at once; a frame of a tomosynthesis has some 20 MB"
+    )
+    blob_chunk_bytes: int = _bound(262_144, "bytes", "read at a time where a whole blob is sent")
+    blob_write_threads: int = _bound(
+        8, "threads", "that write and sync; the journal of the disk gained nothing from 16 or 32"
+    )
+    blob_read_threads: int = _bound(4, "threads", "that wait for a disk that has to be read")
+    blob_names_at_a_time: int = _bound(
+        1_000, "blobs", "that an index is asked about in one query of a sweep"
+    )
+    blob_orphans: int = _bound(100_000, "blobs", "taken away by one sweep; the next one goes on")
+    blob_orphan_age_s: float = _bound(
+        3_600.0, "seconds", "an unreferenced blob is left alone: its index row may be on its way"
+    )
+    blob_damaged_named: int = _bound(1_000, "blobs", "named by one verification; all are counted")
+    # --- sensors (audit/sensors/) ---
+    sensor_message_bytes: int = _bound(
+        8_388_608, "bytes", "one work item or one part of a result, inflated; NATS takes 1 to 8 MB"
+    )
+    sensor_parts: int = _bound(
+        16, "parts", "of one result: more than the answers of a system ever filled"
+    )
+    sensor_kept_bytes: int = _bound(
+        67_108_864, "bytes", "of parts of results that wait for the rest; beyond, the oldest go"
+    )
+    sensor_lease_s: float = _bound(
+        30.0, "seconds", "from the last sign of life of a sensor until another one takes its work"
+    )
+    sensor_tick_s: float = _bound(
+        0.5, "seconds", "between two looks at whose lease is to be renewed; done at a third of it"
+    )
+    sensor_pull_s: float = _bound(
+        2.0, "seconds", "one wait for work or results; then the wait is begun anew"
+    )
+    sensor_reply_s: float = _bound(
+        5.0, "seconds", "for an answer of the NATS server; beyond, it is asked again"
+    )
+    sensor_retry_s: float = _bound(
+        1.0, "seconds", "between two tries to reach the NATS server, for ever"
+    )
+    sensor_ping_s: float = _bound(
+        10.0, "seconds", "between two signs of life; a connection without two answers is given up"
+    )
+    sensor_results_held: int = _bound(
+        256,
+        "results",
+        "that wait for the NATS server in a sensor's memory; then it asks nobody more",
+    )
+    sensor_issues_remembered: int = _bound(
+        100_000, "work items", "that a sensor has answered and would not answer twice"
+    )
+    sensor_outstanding: int = _bound(
+        10_000, "systems", "in the hands of the sensors, or waiting for one of them, at a time"
+    )
+    sensor_sweep_s: float = _bound(
+        30.0, "seconds", "between two looks for work that a server has lost; it is handed out again"
+    )
+    sensor_later_s: float = _bound(
+        5.0,
+        "seconds",
+        "until a result is looked at again whose system the ledger has not given yet",
+    )
+    sensor_stop_s: float = _bound(
+        60.0, "seconds", "without any result after a stop; the rest comes when the survey goes on"
+    )
+    sensor_farewell_s: float = _bound(
+        5.0, "seconds", "for a sensor that ends to give back its work and deliver its results"
+    )
+    sensor_bad_results: int = _bound(
+        3, "results", "of one system that cannot be used; then it is inconclusive"
+    )
+    sensor_stream_days: int = _bound(
+        30, "days", "that work and results wait on the NATS server for an abandoned survey"
+    )
+    sensor_stream_bytes: int = _bound(
+        1_073_741_824, "bytes", "of work, and of results, that a NATS server keeps"
+    )
     banner_bytes: int = _bound(
         8, "bytes", "kept of an answer that is not DICOM: enough to tell HTTP, SSH and TLS"
     )
+    # --- access (access/) ---
+    register_entries: int = _bound(10_000, "entries", "the largest hospitals have some thousands")
+    policy_rules: int = _bound(1_000, "rules", "asked about each study; sites write a few dozen")
+    policy_values: int = _bound(10_000, "values", "of one list in a rule, such as physicians")
+    volume_studies: int = _bound(
+        300, "studies per hour", "that one identity may take; a radiologist reads below 100 a day"
+    )
+    volume_patients: int = _bound(200, "patients per hour", "the same; most have one study")
+    volume_retrieved_bytes: int = _bound(
+        107_374_182_400, "bytes per hour", "the same; 200 CT studies of 512 MiB"
+    )
+    volume_migration_bytes: int = _bound(
+        1_099_511_627_776, "bytes per hour", "taken by a migration: a line of 2.4 Gbit/s, full"
+    )
+    volume_entries: int = _bound(
+        100_000, "studies or patients per hour", "the most one can be allowed; some 100 bytes each"
+    )
+    volume_window_s: float = _bound(3_600.0, "seconds", "the hour over which volume is counted")
+    volume_slices: int = _bound(60, "slices of that hour", "in which bytes are summed")
+    login_free_failures: int = _bound(5, "failures", "of a name before it waits; OWASP: 3 to 5")
+    login_delay_s: float = _bound(2.0, "seconds", "the first wait; each further failure doubles it")
+    login_longest_delay_s: float = _bound(
+        900.0, "seconds", "96 tries a day; NIST SP 800-63B section 5.2.2 stops at 100 in a row"
+    )
+    login_address_failures: int = _bound(50, "failures", "the same for an address: a whole clinic")
+    login_forgiven_s: float = _bound(
+        3_600.0, "seconds", "until a name is forgiven one failure, an address all its free ones"
+    )
+    login_names: int = _bound(10_000, "names", "and as many addresses, whose failures are kept")
 
 
 DEFAULT_LIMITS = Limits()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
 from enum import IntEnum, StrEnum
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
@@ -31,11 +32,13 @@ from doorward.audit.facts import (
     PortState,
     ReachFacts,
 )
+from doorward.audit.ledger.records import ScanPlan
 from doorward.audit.place import Place
 from doorward.audit.standing import Standing
 from doorward.audit.targets import Target
 from doorward.errors import ConfigError
 from doorward.limits import Limits
+from import_invariants import check_answer
 
 CLASSES = get_args(Facts)
 ENDPOINT = Endpoint(address="192.0.2.7", port=104)
@@ -356,3 +359,26 @@ class Keyed:
 def test_a_type_that_json_cannot_tell_apart_is_refused(form):
     with pytest.raises(TypeError):
         from_plain(form, {})
+
+
+CORPUS = sorted((Path(__file__).parent.parent / "fuzz" / "corpus" / "answers").iterdir())
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+def test_kept_inputs_of_the_fuzzer_are_answers_or_clear_errors(path):
+    check_answer(path.read_bytes())
+
+
+@pytest.mark.parametrize("cell", [None, 5, 1.5])
+def test_a_cell_that_is_no_text_is_no_answer(cell):
+    with pytest.raises(ConfigError, match="is no JSON"):
+        attempt_from_json(cell)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"])
+def test_a_time_before_or_after_all_others_is_none(time):
+    plan = to_plain(
+        ScanPlan(started_at=datetime(2026, 1, 1, tzinfo=UTC), clearance_level=1, ports=())
+    )
+    with pytest.raises(ConfigError, match=r"started_at.*is no time"):
+        from_plain(ScanPlan, plan | {"started_at": time})

@@ -1,5 +1,6 @@
 """Targets become systems of a ledger: each address once, within the scope, and planning twice changes nothing."""
 
+import asyncio
 from datetime import UTC, date, datetime
 from ipaddress import ip_network
 
@@ -60,6 +61,20 @@ async def test_an_address_named_twice_is_one_system_with_all_its_ports(ledger):
 
 
 @in_loop
+async def test_each_target_that_may_be_asked_is_told(ledger):
+    told = []
+    targets = [at("192.0.2.1", 104, 4242), at("203.0.113.1", is_swept=True)]
+    await plan(
+        ledger,
+        1,
+        targets,
+        scope("192.0.2.0/24"),
+        on_system=lambda target, address: told.append((address, target.ports)),
+    )
+    assert told == [("192.0.2.1", (104, 4242))]
+
+
+@in_loop
 async def test_planning_again_after_a_kill_changes_nothing(ledger):
     targets = [at(f"127.1.0.{n}") for n in range(1, 20)]
     await plan(ledger, 1, targets[:7], Scope.loopback())
@@ -113,3 +128,22 @@ async def test_the_inventory_knows_better_than_the_table_where_a_system_stands(l
         Place(site="North", country="DE", network_operator="Example Net"),
         table,
     ]
+
+
+@in_loop
+async def test_planning_a_network_can_be_broken_off(ledger):
+    """Addresses alone give nothing to wait for, and Ctrl-C comes through the loop."""
+    took = []
+
+    def targets():
+        for number in range(100_000):
+            took.append(number)
+            yield at(f"127.1.{number >> 8 & 255}.{number & 255}")
+
+    task = asyncio.create_task(plan(ledger, 1, targets(), Scope.loopback()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(took) < 10_000
+    assert not ledger.planned(1)

@@ -476,3 +476,30 @@ async def test_an_address_outside_the_scope_ends_everything_with_its_own_error()
     roster = Kept(visitees(("192.0.2.1", 104)))
     with pytest.raises(ScopeError):
         await conducted(roster, Traffic(UNPACED))
+
+
+@in_loop
+async def test_a_clock_that_is_set_forward_closes_the_window_at_once():
+    """A machine that slept, summer time, a clock that was wrong: what the loop slept says nothing about the hour."""
+    hours = [1]
+
+    def clock():
+        return datetime(2026, 11, 23, hours[0], 0, 0, tzinfo=UTC)
+
+    traffic = Traffic(
+        replace(UNPACED, systems_at_a_time=1, windows=(parse_window("00:00-06:00"),)),
+        clock=clock,
+        on_wait=lambda _: traffic.stop("outside the hours"),
+        limits=limits(window_sleep_s=0.01),
+    )
+    with socket.create_server((HOST, 0)) as silent:
+        silent.setblocking(False)
+        roster = Kept(visitees((HOST, silent.getsockname()[1])))
+        survey_ = asyncio.create_task(conducted(roster, traffic, bounds={"associate_s": 30.0}))
+        peer, _ = await asyncio.get_running_loop().sock_accept(silent)
+        hours[0] = 9
+        with peer:
+            async with asyncio.timeout(5):
+                await survey_
+    assert roster.back == [0]
+    assert traffic.stopped_because == "outside the hours"

@@ -13,7 +13,7 @@ from doorward.audit.scope import Scope
 from doorward.audit.system import SurveySettings, SystemVisit
 from doorward.audit.targets import Target
 from doorward.audit.traffic import Traffic, TrafficRules, VisitStopped
-from doorward.errors import ConnectFailed, ReplyTimeout
+from doorward.errors import ConfigError, ConnectFailed, ReplyTimeout
 from loopback import HOST, limits
 
 
@@ -283,3 +283,44 @@ def test_the_time_for_one_system_does_not_run_while_it_waits_for_its_turn(monkey
     traffic = Traffic(TrafficRules(per_second=10, network_per_second=0), chance=lambda: 0.0)
     facts = run(visit(ports=(104, 105, 106), traffic=traffic, host_s=0.15))
     assert [a.outcome for a in facts.attempts] == [Outcome.ANSWERED] * 3
+
+
+def test_the_time_does_not_run_while_some_of_its_glances_still_wait():
+    traffic = Traffic(TrafficRules(per_second=5, network_per_second=0), chance=lambda: 0.0)
+    ports = (1, 2, 3, 4)  # nobody listens there
+    facts = run(visit(ports=ports, traffic=traffic, discovers=True, host_s=0.15))
+    assert [(a.probe, a.outcome) for a in facts.attempts] == [("reach", Outcome.ANSWERED)] * 4
+
+
+def test_each_glance_counts_its_own_connection():
+    traffic = Traffic(TrafficRules(per_second=50, network_per_second=0), chance=lambda: 0.0)
+    facts = run(visit(ports=(1, 2, 3, 4), traffic=traffic, discovers=True))
+    assert [a.connections for a in facts.attempts] == [1] * 4
+    assert traffic.connections == 4
+
+
+def test_an_answer_that_nobody_could_keep_ends_the_visit_unfinished(monkeypatch):
+    """Disks are full for a moment: a visit that went on would end, and be judged, without that answer."""
+
+    class Forgetful(ListRoster):
+        kept = 0
+
+        def answered(self, visitee, attempt):
+            self.kept += 1
+            if self.kept == 2:
+                raise ConfigError("the disk is full")
+
+    async def answers(approach):
+        return Outcome.ANSWERED, "", None
+
+    async def one_question(visiting, approach):
+        await visiting.ask("reach", approach, answers)
+
+    monkeypatch.setattr(itinerary, "ask_port", one_question)
+    roster = Forgetful([])
+    asked = visit(ports=(104, 105, 106), roster=roster)
+    with pytest.raises(ConfigError, match="the disk is full"):
+        asyncio.run(asked.run())
+    assert roster.kept == 2
+    assert len(asked.facts().attempts) == 1
+    assert ("finished", HOST) not in asked._observer.said

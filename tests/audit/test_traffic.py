@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -170,3 +172,73 @@ async def test_the_stop_button_ends_the_wait_for_a_window():
     asyncio.get_running_loop().call_later(0.01, one.stop, "enough")
     async with asyncio.timeout(2):
         await one.wait_until_open()
+
+
+@in_loop
+async def test_a_networks_gap_is_kept_where_the_turn_of_all_is_what_holds_it_up():
+    """Its turns were far enough apart; behind a crowd of others they must not leave together."""
+    one = traffic(per_second=100, network_per_second=25)
+    crowd = asyncio.ensure_future(admissions(one, *(f"127.2.{n}.1" for n in range(30))))
+    times = await admissions(one, *["127.1.1.1"] * 4)
+    assert all(gap >= 0.0399 for gap in gaps(times))
+    await crowd
+
+
+@in_loop
+async def test_after_a_stop_nobody_waits_for_a_turn():
+    one = traffic(per_second=0.01, network_per_second=0.01)
+    await one.admit("127.1.1.1")
+    waiting = [asyncio.ensure_future(one.admit(f"127.1.{n % 2}.1")) for n in range(10)]
+    await asyncio.sleep(0)
+    one.stop("enough")
+    async with asyncio.timeout(1):
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(end, VisitStopped) for end in ends)
+    assert one.connections == 1
+
+
+@in_loop
+async def test_a_budget_of_time_ends_the_wait_for_a_window_too():
+    now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    one = traffic(
+        clock=lambda: now,
+        windows=(parse_window("22:00-06:00"),),
+        budget=Budget(seconds=0.02),
+        bounds={"window_sleep_s": 0.005},
+    )
+    await one.admit("127.1.1.1")
+    async with asyncio.timeout(1):
+        await one.wait_until_open()
+    assert "0.02 seconds" in one.stopped_because
+
+
+FILES = """
+import resource, sys
+from dataclasses import replace
+from doorward.audit.traffic import UNPACED, Traffic
+from doorward.errors import ConfigError
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+traffic = Traffic(replace(UNPACED, systems_at_a_time=int(sys.argv[1])))
+try:
+    traffic.require_files()
+except ConfigError as error:
+    print(error, error.hint)
+print(traffic.glances_at_a_time)
+"""
+
+
+@pytest.mark.parametrize(
+    ("systems", "said"),
+    [
+        (4, "8\n"),
+        (64, "3\n"),
+        (
+            4_096,
+            "4,096 systems side by side need 4,160 open files Ask 192 at a time (--systems), "
+            "or raise the limit: ulimit -n.\n8\n",
+        ),
+    ],
+)
+def test_too_few_open_files_are_said_before_anything_is_asked(systems, said):
+    command = [sys.executable, "-c", FILES, str(systems)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == said

@@ -164,3 +164,17 @@ def test_a_pipe_that_takes_little_at_a_time_gets_the_whole_document(unbuffered: 
     assert (process.returncode, said) == (0, b"")
     assert len(whole) > 2 * 4096
     assert read == whole
+
+
+def test_an_interrupt_inside_a_command_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Typer turns it into an exit of its own, without a word."""
+    from doorward.audit.ledger.ledger import Ledger
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "read", interrupted)
+    assert main.run(["ledger", "list", "any.ledger"]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err.endswith("doorward: interrupted\n")

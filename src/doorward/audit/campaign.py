@@ -88,7 +88,7 @@ def counts_honeypots(plan: ScanPlan) -> bool:
 def _kept(plan: ScanPlan) -> dict[str, object]:
     try:
         kept = json.loads(plan.settings)
-    except ValueError:
+    except (ValueError, RecursionError):
         kept = None
     if not isinstance(kept, dict):
         hint = "Begin a new survey, or use another ledger."

@@ -13,7 +13,7 @@ import types
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -64,6 +64,8 @@ def from_json(
     limits: Limits = DEFAULT_LIMITS,
 ) -> T:
     """Return the dataclass of a text of at most ``limits.answer_bytes``; raises ConfigError and nothing else."""
+    if not isinstance(text, str | bytes):  # a cell of a table may hold anything
+        raise ConfigError("is no JSON that could have been written here", file=file)
     if len(text) > limits.answer_bytes:
         raise ConfigError(f"is longer than {limits.answer_bytes:,} bytes", file=file)
     try:
@@ -355,9 +357,11 @@ def _day(plain: Any) -> date:
 
 def _time(plain: Any) -> datetime:
     try:
-        return datetime.fromisoformat(_text(plain))
-    except ValueError:
+        moment = datetime.fromisoformat(_text(plain))
+        moment.astimezone(UTC)  # the first and the last day of all do not exist in every zone
+    except (ValueError, OverflowError):
         raise _Unfit("is no time as ISO 8601 writes it") from None
+    return moment
 
 
 _SCALARS: Mapping[Any, _Coder] = {

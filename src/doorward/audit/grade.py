@@ -182,13 +182,14 @@ def _told(caps: Sequence[Cap]) -> Iterator[str]:
 
 def _caps(findings: Sequence[Finding]) -> tuple[Cap, ...]:
     """Return the caps that apply, the worst first; of several for one check only the worst."""
+    gravest: dict[str, Severity] = {}
+    for finding in findings:
+        if finding.verdict in _BAD:
+            before = gravest.get(finding.check, finding.severity)
+            gravest[finding.check] = max(before, finding.severity)
     found: dict[str, Cap] = {}
     for cap in CAPS:
-        hit = any(
-            f.check == cap.check and f.verdict in _BAD and f.severity >= cap.severity
-            for f in findings
-        )
-        if hit:
+        if cap.check in gravest and gravest[cap.check] >= cap.severity:
             found.setdefault(cap.check, cap)
     return tuple(found.values())
 

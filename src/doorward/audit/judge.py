@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 
 from doorward.audit.checks import CATALOGUE, Per, rule_of
 from doorward.audit.checks.ruling import (
@@ -106,12 +107,7 @@ def _findings(system: SystemFacts, tried: Sequence[Door], now: datetime) -> Iter
     dicom = tuple(door for door in tried if door.is_dicom)
     for check in CATALOGUE:
         bound = rule_of(check.id)
-        places = {
-            Per.PORT: tried,
-            Per.DOOR: dicom,
-            Per.ASKED: tuple(door for door in tried if door.attempts(check.probe)),
-            Per.SYSTEM: tried[:1],
-        }[bound.per]
+        places = _places(bound.per, check.probe, tried, dicom)
         if not places and bound.per is Per.ASKED:
             yield _finding(check, not_tested(NO_PORT_ASKED), system, None)
         elif not places:
@@ -119,6 +115,18 @@ def _findings(system: SystemFacts, tried: Sequence[Door], now: datetime) -> Iter
         for door in places:
             place = None if bound.per is Per.SYSTEM else door
             yield _finding(check, bound.rule(door, now), system, place)
+
+
+def _places(per: Per, probe: str, tried: Sequence[Door], dicom: Sequence[Door]) -> Sequence[Door]:
+    match per:
+        case Per.PORT:
+            return tried
+        case Per.DOOR:
+            return dicom
+        case Per.ASKED:
+            return tuple(door for door in tried if door.attempts(probe))
+        case Per.SYSTEM:
+            return tried[:1]
 
 
 def _finding(check: Check, ruling: Ruling, system: SystemFacts, door: Door | None) -> Finding:
@@ -164,15 +172,23 @@ def _remedy(check: Check, door: Door | None) -> str:
 
 def _verify(check: Check, system: SystemFacts, door: Door | None) -> str:
     """Return the exact command that asks again."""
-    try:
-        address = ipaddress.ip_address(system.address)
-    except ValueError:  # a name that was never resolved
+    target, is_loopback = _named(system.address)
+    if not target:
         return ""
-    target = f"[{address}]" if address.version == 6 else str(address)
     if door is not None:
         target = f"{target}:{door.port}"
     command = check.verify.replace("ADDRESS:PORT", target)
-    return command if address.is_loopback else f"{command} --scope SCOPE.toml"
+    return command if is_loopback else f"{command} --scope SCOPE.toml"
+
+
+@lru_cache(maxsize=8)  # dozens of findings name the same system
+def _named(system: str) -> tuple[str, bool]:
+    """Return an address as a command takes it, "" for a name that was never resolved; and whether it is loopback."""
+    try:
+        address = ipaddress.ip_address(system)
+    except ValueError:
+        return "", False
+    return f"[{address}]" if address.version == 6 else str(address), address.is_loopback
 
 
 def _signed(

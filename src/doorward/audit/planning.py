@@ -5,6 +5,7 @@ does not cover is counted and left out, because nobody named it. Excluded addres
 where only a network brought them in.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -42,22 +43,28 @@ async def plan(
     scope: Scope,
     *,
     locate: Callable[[str], Place] = lambda _: NOWHERE,
+    on_system: Callable[[Target, str], None] = lambda _, __: None,
     on_progress: Callable[[Planned], None] = lambda _: None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Planned:
     """Write every system that the targets name into the scan; doing it again changes nothing.
 
-    ``locate`` says what an offline table knows of an address. Raises ScopeError for a target that the operator named and
-    the scope refuses, ConfigError where the ledger cannot be written.
+    ``locate`` says what an offline table knows of an address; ``on_system`` is told each target that may be asked, with
+    its address. Raises ScopeError for a target that the operator named and the scope refuses, ConfigError where the ledger
+    cannot be written.
     """
     planned = Planned()
     batch: list[Row] = []
     for target in targets:
         planned.named += 1
-        batch += [_placed(row, locate) for row in await _systems(target, scope, planned)]
+        rows = await _systems(target, scope, planned)
+        for _, address, _ in rows:
+            on_system(target, address)
+        batch += [_placed(row, locate) for row in rows]
         if len(batch) >= limits.ledger_rows_at_a_time:
             _write(ledger, scan, batch, planned)
             on_progress(planned)
+            await asyncio.sleep(0)  # addresses alone never wait, and Ctrl-C comes through the loop
     _write(ledger, scan, batch, planned)
     ledger.mark_planned(scan, planned.named)
     return planned

@@ -9,7 +9,7 @@ operator stops or a budget is spent, open questions are finished first.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,19 +58,24 @@ async def survey(
     return [roster.seen[number] for number in sorted(roster.seen)]
 
 
+#: How to ask: everybody alike, or each visitee in its own way.
+Manner = SurveySettings | Callable[[Visitee], SurveySettings]
+
+
 async def conduct(
     roster: Roster,
     *,
     scope: Scope,
-    settings: SurveySettings,
+    settings: Manner,
     observer: Observer,
     traffic: Traffic,
 ) -> None:
     """Visit everybody on the roster, within the hours of the traffic's rules.
 
     Returns when nobody is left, or when ``traffic`` was stopped and every open question is finished. Cancelled, it releases
-    running associations and puts their visitees back. Raises ScopeError.
+    running associations and puts their visitees back. Raises ScopeError, ConfigError.
     """
+    traffic.require_files()
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
     loop.set_exception_handler(_log_kind)
@@ -84,34 +89,48 @@ async def conduct(
 
 
 async def _shift(
-    roster: Roster, scope: Scope, settings: SurveySettings, observer: Observer, traffic: Traffic
+    roster: Roster, scope: Scope, settings: Manner, observer: Observer, traffic: Traffic
 ) -> bool:
     """Visit until nobody is left, then return True; or until the window closes: False."""
     scope_s = scope.left_s(traffic.now)
     if scope_s <= 0:
         traffic.stop("the authorisation of the scope has ended")
         return True
-    left_s = min(traffic.left_s(), scope_s)
 
     async def work() -> None:
         while not traffic.is_stopped:
             visitee = await roster.next()
             if visitee is None:
                 return
-            visit = SystemVisit(visitee, scope, settings, observer, roster, traffic)
+            manner = settings if isinstance(settings, SurveySettings) else settings(visitee)
+            visit = SystemVisit(visitee, scope, manner, observer, roster, traffic)
             await _visit(visit, roster, traffic)
 
     try:
-        async with asyncio.timeout(left_s if left_s < float("inf") else None):
+        async with asyncio.timeout(None) as shift:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    for _ in range(traffic.rules.systems_at_a_time):
-                        tasks.create_task(work())
+                    keeper = tasks.create_task(_keep_hours(shift, scope, traffic))
+                    places = range(traffic.rules.systems_at_a_time)
+                    await asyncio.wait([tasks.create_task(work()) for _ in places])
+                    keeper.cancel()
             except BaseExceptionGroup as group:
                 raise group.exceptions[0] from None
     except TimeoutError:
         return False
     return True
+
+
+async def _keep_hours(shift: asyncio.Timeout, scope: Scope, traffic: Traffic) -> None:
+    """End a shift with its window or the scope, by the operator's clock: it may be set, change to summer time, or stand
+    still in a machine that sleeps.
+    """
+    now = asyncio.get_running_loop().time
+    while not shift.expired():
+        left_s = min(traffic.left_s(), scope.left_s(traffic.now))
+        if left_s < float("inf"):
+            shift.reschedule(now() + left_s)
+        await asyncio.sleep(traffic.look_s)
 
 
 async def _visit(visit: SystemVisit, roster: Roster, traffic: Traffic) -> None:

@@ -6,7 +6,7 @@ What was asked is never lost: a system that is interrupted or that runs into a f
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -83,13 +83,17 @@ class SystemVisit:
         self._roster = roster
         self._traffic = traffic
         self.level = 0 if visitee.unknown else scope.level(self._address, settings.clearance_level)
-        self._asking = "association", self._ports()[0]
+        self._asking = "association", (*self._ports(), 0)[0]
         self._clock: asyncio.Timeout | None = None
+        #: Connections that wait for their turn, and the seconds that the system has left when they have had it.
         self._waiting = 0
+        self._left_s = 0.0
         self._earlier: dict[tuple[str, int], deque[Attempt]] = {}
         for made in visitee.answered:
             self._earlier.setdefault((made.probe, made.endpoint.port), deque()).append(made)
         self.attempts: list[Attempt] = []
+        #: The roster could not keep an answer.
+        self._is_unheard = False
         #: What a glance at each port met, where the visit began with one.
         self.glanced: dict[int, Attempt] = {}
 
@@ -108,6 +112,8 @@ class SystemVisit:
         except (ScopeError, VisitStopped, asyncio.CancelledError):
             raise
         except DoorwardError as error:
+            if self._is_unheard:  # no visit may go on, or end, without the answer that was refused
+                raise
             self._note(str(error), endpoint)
         except Exception as fault:  # noqa: BLE001 - this task owns the system: a fault of ours must not end the others
             self._note(f"internal error ({type(fault).__name__})", endpoint, Outcome.ERROR)
@@ -157,8 +163,12 @@ class SystemVisit:
             self._add(not_tested(probe, approach.endpoint, reason))
 
     def _add(self, made: Attempt) -> Attempt:
+        try:
+            self._roster.answered(self.visitee, made)
+        except DoorwardError:
+            self._is_unheard = True
+            raise
         self.attempts.append(made)
-        self._roster.answered(self.visitee, made)
         self._observer.probe_finished(made)
         return made
 
@@ -181,11 +191,13 @@ class SystemVisit:
 
         The other ones have said all they have to say: closed, or silent, and that is noted.
         """
-        turns = asyncio.Semaphore(self.settings.limits.discovery_at_a_time)
+        turns = asyncio.Semaphore(self._traffic.glances_at_a_time)
 
         async def glance(approach: Approach) -> Attempt:
+            # A pace of its own: they are side by side, and each counts its own connection.
+            alone = replace(approach, pace=Pace(self.settings.limits.probe_gap_s, self._admit))
             async with turns:
-                return await self.ask("reach", approach, reach.glance)
+                return await self.ask("reach", alone, reach.glance)
 
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -198,18 +210,19 @@ class SystemVisit:
     async def _admit(self) -> None:
         """Wait for the turn of one connection; the time for one system does not run meanwhile."""
         clock = self._clock
+        assert clock is not None, "run() has begun"
         now = asyncio.get_running_loop().time
-        until = None if clock is None else clock.when()
-        left_s = None if until is None else until - now()
-        if clock is not None and not self._waiting:
+        until = clock.when()
+        if until is not None:
+            self._left_s = until - now()
             clock.reschedule(None)
         self._waiting += 1
         try:
             await self._traffic.admit(self._address)
         finally:
             self._waiting -= 1
-            if clock is not None and left_s is not None and not clock.expired():
-                clock.reschedule(now() + left_s)
+            if not self._waiting and not clock.expired():
+                clock.reschedule(now() + self._left_s)
 
     def _approach(self, port: int, pace: Pace) -> Approach:
         titles = (*self.settings.called_ae_titles, *self._target.called_ae_titles)

@@ -1,10 +1,10 @@
 """What all visits together may do: pace, places side by side, hours, and a budget that ends.
 
 Theory of operation: every connection of a survey passes ``admit`` before it is opened. It waits for the turn of its network
-(an IPv4 /24 or an IPv6 /48), then for the turn of all; each turn lies at least a gap after the one before, plus a little
-chance, so that no rhythm of ours meets a rhythm of theirs. A budget that is spent, or the operator's stop, raises
-``VisitStopped``: what is open is finished, nothing new is begun. Hours are kept by ``survey``, which sends everybody home
-when the window closes.
+(an IPv4 /24 or an IPv6 /48) and holds it while it waits for the turn of all; each turn lies at least a gap after the one
+before, plus a little chance, so that no rhythm of ours meets a rhythm of theirs. A budget that is spent, or the operator's
+stop, raises ``VisitStopped``, at once for all who wait: what is open is finished, nothing new is begun. Hours are kept by
+``survey``, which sends everybody home when the window closes.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ from ipaddress import ip_address
 
 from doorward.audit import windows
 from doorward.audit.windows import Window
+from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS, Limits
+from doorward.net.descriptors import OUR_OWN, room
 
 #: How wide a network is whose owner feels our pace: what one site usually has of its provider.
 _PREFIX_BITS = {4: 24, 6: 48}
@@ -72,14 +74,16 @@ class Traffic:
         self._on_wait = on_wait
         self._limits = limits
         self._chance = chance
-        self._all = _Lane(rules.per_second, limits.pace_jitter_percent, chance)
+        self._stop = asyncio.Event()
+        self._all = _Lane(rules.per_second, limits.pace_jitter_percent, chance, self._stop)
         self._networks: dict[str, _Network] = {}
         self._began_s: float | None = None
-        self._stop = asyncio.Event()
         #: Why nothing new is begun; "" while everything goes on.
         self.stopped_because = ""
         self.connections = 0
         self.received_bytes = 0
+        #: Connections that one visit may open side by side, to see which doors exist.
+        self.glances_at_a_time = limits.discovery_at_a_time
 
     # --- every connection -----------------------------------------------------------------------------------------
 
@@ -91,10 +95,10 @@ class Traffic:
         begun = asyncio.get_running_loop().time()
         if self._began_s is None:
             self._began_s = begun
-        await self._network(address).lane.turn()
-        await self._all.turn()
-        self._check()
-        self.connections += 1
+        # Held while the turn of all is waited for: given back before, turns that lay far apart would leave together.
+        async with self._network(address).lane.turn(), self._all.turn():
+            self._check()
+            self.connections += 1
         return asyncio.get_running_loop().time() - begun
 
     def received(self, octets: int) -> None:
@@ -111,6 +115,19 @@ class Traffic:
                 yield
         finally:
             network.visitors -= 1
+
+    def require_files(self) -> None:
+        """Make sure that every place can hold a connection; raises ConfigError where the system allows too few files.
+
+        Without this a survey would find half of its systems unreachable, for want of files of its own.
+        """
+        places = self.rules.systems_at_a_time
+        found = room(places * self._limits.discovery_at_a_time)
+        if found < places:
+            message = f"{places:,} systems side by side need {places + OUR_OWN:,} open files"
+            hint = f"Ask {max(found, 1):,} at a time (--systems), or raise the limit: ulimit -n."
+            raise ConfigError(message, hint=hint)
+        self.glances_at_a_time = found // places
 
     # --- the survey as a whole ------------------------------------------------------------------------------------
 
@@ -131,23 +148,24 @@ class Traffic:
         """The operator's clock."""
         return self._clock()
 
+    @property
+    def look_s(self) -> float:
+        """Seconds between two looks at the operator's clock."""
+        return self._limits.window_sleep_s
+
     def left_s(self) -> float:
         """Return for how many seconds asking is still allowed: the window's rest, or for ever."""
         return windows.left_s(self.rules.windows, self.now)
 
     async def wait_until_open(self) -> None:
         """Sleep until a window is open; returns early when the survey is stopped."""
-        while not self._stop.is_set():
+        while not self.is_stopped:
             wait_s = windows.wait_s(self.rules.windows, self._clock())
             if wait_s <= 0:
                 return
             self._on_wait(wait_s)
-            try:
-                # Not in one sleep: clocks are set, machines are suspended.
-                async with asyncio.timeout(min(wait_s, self._limits.window_sleep_s)):
-                    await self._stop.wait()
-            except TimeoutError:
-                pass
+            # Not in one sleep: clocks are set, machines are suspended.
+            await _sleep_until(self._stop, min(wait_s, self._limits.window_sleep_s))
 
     def _check(self) -> None:
         if self.is_stopped:
@@ -174,9 +192,8 @@ class Traffic:
         if network is None:
             if len(self._networks) >= self._limits.networks_remembered:
                 self._forget()
-            lane = _Lane(
-                self.rules.network_per_second, self._limits.pace_jitter_percent, self._chance
-            )
+            jitter_percent = self._limits.pace_jitter_percent
+            lane = _Lane(self.rules.network_per_second, jitter_percent, self._chance, self._stop)
             network = _Network(lane, self.rules.network_at_a_time)
             self._networks[name] = network
         return network
@@ -190,24 +207,44 @@ class Traffic:
 
 
 class _Lane:
-    """Turns, one after the other, at least a gap apart."""
+    """Turns, one after the other, at least a gap apart; after a stop nobody waits for one any more."""
 
-    def __init__(self, per_second: float, jitter_percent: int, chance: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        jitter_percent: int,
+        chance: Callable[[], float],
+        stop: asyncio.Event,
+    ) -> None:
         self._gap_s = 1 / per_second if per_second > 0 else 0.0
         self._jitter = jitter_percent / 100
         self._chance = chance
+        self._stop = stop
         self._lock = asyncio.Lock()
         #: Loop time from which the next may go.
         self.due = float("-inf")
 
-    async def turn(self) -> None:
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold the turn; the next one lies a gap after this one was used."""
         if not self._gap_s:
+            yield
             return
         now = asyncio.get_running_loop().time
         async with self._lock:
-            while (wait_s := self.due - now()) > 0:  # noqa: ASYNC110 - a timer may be early
-                await asyncio.sleep(wait_s)
+            while (wait_s := self.due - now()) > 0 and not self._stop.is_set():
+                await _sleep_until(self._stop, wait_s)  # a timer may be early
+            yield
             self.due = now() + self._gap_s * (1 + self._jitter * self._chance())
+
+
+async def _sleep_until(event: asyncio.Event, seconds: float) -> None:
+    """Sleep, but no longer than until the event is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
 
 
 class _Network:

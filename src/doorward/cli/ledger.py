@@ -1,7 +1,8 @@
 """``doorward ledger``: what earlier surveys found, without the network: listed, reported, compared, exported, pruned."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +22,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_File = Annotated[Path, typer.Argument(metavar="LEDGER", help="The file of --ledger.")]
+_File = Annotated[
+    Path, typer.Argument(metavar="LEDGER", help="The file in which surveys were kept (--ledger).")
+]
 _Scan = Annotated[
     int | None, typer.Option("--scan", metavar="N", help="Which survey; the latest unless said.")
 ]
@@ -41,9 +44,11 @@ def listing(file: _File) -> None:
 
 
 def _line(ledger: "Ledger", row: "ScanRow") -> str:
+    from doorward.audit.report.untrusted import harmless
+
     found = ledger.progress(row.number)
     begun = row.plan.started_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    label = f"  {row.plan.label}" if row.plan.label else ""
+    label = f"  {harmless(row.plan.label)}" if row.plan.label else ""
     return (
         f"{row.number:>3}  {begun}  {row.state.value:<11}  {found.done:,} of {found.systems:,} systems, "
         f"{found.unprotected:,} open, {found.answers:,} answers{label}"
@@ -65,14 +70,15 @@ def report(
     with Ledger.read(file) as ledger, ledger.snapshot():
         number = _number(ledger, scan)
         framed = frame(ledger, number)
-        to_screen = "text"
+        to_screen, files = "text", []
         for output in outputs:
             if output.file is None:
                 to_screen = output.format
             else:
                 write_report(output.format, output.file, framed, ledger.documents(number))
+                files.append((output.format, output.file))
                 options.say(f"{output.format} report written to {output.file}")
-        print_report(framed, ledger.documents(number), to_screen)
+        print_report(framed, ledger.documents(number), to_screen, files=files)
 
 
 @app.command("rejudge")
@@ -105,7 +111,7 @@ def end(file: _File) -> None:
         if row is None:
             raise ConfigError("holds no survey that is not finished", file=file)
         ledger.end(row.number, state=ScanState.FINISHED, at=datetime.now(UTC))
-    options.say(f"survey {row.number} is ended")
+    options.say(f"survey {row.number} is ended; what it has found stays, and a new one may begin")
 
 
 @app.command("compare")
@@ -152,10 +158,11 @@ def export(
     """Write one row for each system: place, grade, rungs, counts. Holds nothing of patients."""
     from doorward.audit.ledger.export import export as write
     from doorward.audit.ledger.ledger import Ledger
+    from doorward.audit.report.figures import plural
 
     with Ledger.read(file) as ledger, ledger.snapshot():
         rows = write(ledger.standings(_number(ledger, scan)), to)
-    options.say(f"{rows:,} systems written to {to}")
+    options.say(f"{plural(rows, 'system')} written to {to}")
 
 
 @app.command("prune")
@@ -171,6 +178,7 @@ def prune(
 ) -> None:
     """Forget old surveys and give the space back."""
     from doorward.audit.ledger.ledger import Ledger
+    from doorward.audit.report.figures import plural
     from doorward.errors import ConfigError
 
     if keep is None and days is None:
@@ -178,7 +186,9 @@ def prune(
     oldest = None if days is None else datetime.now(UTC) - timedelta(days=days)
     with Ledger.open(file) as ledger:
         gone = ledger.prune(keep=keep, before=oldest, only_answers=only_answers)
-    options.say(f"{gone.scans} surveys and {gone.answers:,} answers forgotten")
+    answers, surveys = plural(gone.answers, "answer"), plural(gone.scans, "survey")
+    what = f"{answers} of {surveys}" if only_answers else f"{surveys} with {answers}"
+    options.say(f"forgotten: {what}")
 
 
 # --- what the commands share ------------------------------------------------------------------------------------------
@@ -191,9 +201,12 @@ def _number(ledger: "Ledger", scan: int | None, last: int = 1) -> int:
     if scan is not None:
         return ledger.row(scan).number
     rows = ledger.scans()
+    if not rows:
+        hint = "Begin one: doorward survey --ledger FILE TARGET..."
+        raise ConfigError("holds no survey", file=ledger.file, hint=hint)
     if len(rows) < last:
-        have = "no survey" if not rows else f"only {len(rows)}"
-        raise ConfigError(f"holds {have}", file=ledger.file, hint="See: doorward ledger list.")
+        hint = "Name the ledger of the later survey too: doorward ledger compare BEFORE AFTER."
+        raise ConfigError("holds one survey; two are compared", file=ledger.file, hint=hint)
     return rows[-last].number
 
 
@@ -202,14 +215,43 @@ def write_report(form: str, file: Path, frame: "SurveyFrame", documents: Iterabl
     if form == "html":
         from doorward.audit.report.survey_html import write_html
 
-        write_html(frame, documents, file)
+        with _systems_in_words():
+            write_html(frame, documents, file)
     else:
         from doorward.audit.report.survey import write_json
 
-        write_json(frame, documents, file)
+        with _systems_in_words():
+            write_json(frame, _systems(documents), file)
 
 
-def print_report(frame: "SurveyFrame", documents: Iterable[str], form: str) -> None:
+def _systems(documents: Iterable[str]) -> Iterator[str]:
+    """Yield documents that are systems: in JSON they are written as they are, and somebody else may have made the file."""
+    from doorward.audit.report.listed import listed
+
+    for document in documents:
+        listed(document)
+        yield document
+
+
+@contextmanager
+def _systems_in_words() -> Iterator[None]:
+    """Turn the complaint about a document that is no system of a report into one sentence; its own quotes the document."""
+    from doorward.errors import ConfigError
+
+    try:
+        yield
+    except ValueError:  # pydantic's
+        hint = "'doorward ledger rejudge' writes the documents anew from the answers."
+        raise ConfigError("the ledger is damaged: a document is no system", hint=hint) from None
+
+
+def print_report(
+    frame: "SurveyFrame",
+    documents: Iterable[str],
+    form: str,
+    *,
+    files: Sequence[tuple[str, Path]] = (),
+) -> None:
     """Write the report of a survey to standard output, in words unless another form was ordered."""
     from rich.console import Console
 
@@ -217,13 +259,15 @@ def print_report(frame: "SurveyFrame", documents: Iterable[str], form: str) -> N
     from doorward.audit.report.survey_html import html_parts
     from doorward.audit.report.survey_terminal import print_survey, survey_text
 
-    if form in ("json", "html"):
-        for part in (json_parts if form == "json" else html_parts)(frame, documents):
-            options.print_whole(part)
-    elif sys.stdout.isatty():
-        print_survey(frame, documents, Console())
-    else:
-        options.print_whole(survey_text(frame, documents))
+    with _systems_in_words():
+        if form in ("json", "html"):
+            parts = json_parts if form == "json" else html_parts
+            for part in parts(frame, _systems(documents)):
+                options.print_whole(part)
+        elif sys.stdout.isatty():
+            print_survey(frame, documents, Console(), files=files)
+        else:
+            options.print_whole(survey_text(frame, documents, files=files))
 
 
 def _deliver(json: str | None, document: str, words: Callable[[], str]) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from doorward.audit.facts import Attempt, SystemFacts
 from doorward.audit.report.untrusted import harmless
+from doorward.audit.report.wording import RUNGS
 from doorward.audit.standing import Standing
 from doorward.audit.targets import Target
 from doorward.audit.traffic import Traffic
@@ -20,6 +21,7 @@ from doorward.audit.traffic import Traffic
 #: Seconds between two plain lines.
 _LINE_EVERY_S = 15.0
 _RUNGS = ("", "E0", "E1", "E2", "E3", "E4", "E5", "E6", "E7")
+_ACHIEVED = {"E0": "meets silence", **dict(RUNGS)}
 
 
 class SurveyScreen:
@@ -103,7 +105,7 @@ class SurveyScreen:
 
     def waiting(self, seconds: float) -> None:
         """Say that the hours do not allow to ask now."""
-        self.say(f"outside the time window; it opens in {_span(seconds)}")
+        self.say(f"outside the time window, which opens in {span(seconds)}; Ctrl-C ends the wait")
 
     def say(self, message: str) -> None:
         """Say a line, above the live one where there is one."""
@@ -115,7 +117,7 @@ class SurveyScreen:
         """Return how it stands in one line."""
         parts = [f"{self._done:,} of {self._systems:,} systems", f"{self._open:,} open"]
         if self._worst:
-            parts.append(f"worst {self._worst}")
+            parts.append(f"worst: a stranger {_ACHIEVED[self._worst]}")
         parts.append(f"{self._rate():.1f} connections/s")
         left = self._left()
         return ", ".join(parts) + (f", about {left} left" if left else "")
@@ -128,7 +130,7 @@ class SurveyScreen:
         done, waiting = self._done - self._done_before, self._systems - self._done
         if not done or not waiting:
             return ""
-        return _span((time.monotonic() - self._began) / done * waiting)
+        return span((time.monotonic() - self._began) / done * waiting)
 
     def _screen(self) -> RenderableType:
         grid = Table.grid(padding=(0, 1), expand=False)
@@ -138,10 +140,12 @@ class SurveyScreen:
         return grid
 
 
-def _span(seconds: float) -> str:
-    """Return a span of time as people say it."""
+def span(seconds: float) -> str:
+    """Return a span of time as people say it: "38 s", "12 min", "3.5 h", "2.5 days"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.1f} days"

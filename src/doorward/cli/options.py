@@ -139,4 +139,17 @@ def print_whole(text: str) -> None:
 
 def say(message: str) -> None:
     """Say something about the work on standard error."""
-    typer.echo(f"doorward: {message}", err=True)
+    # It may quote a file or a peer: one line, nothing that steers a terminal.
+    harmless = "".join(c if c.isprintable() else "?" for c in message)
+    typer.echo(f"doorward: {harmless}", err=True)
+
+
+def require_nats() -> None:
+    """Raise ConfigError where the extra is not installed."""
+    from importlib.util import find_spec
+
+    from doorward.errors import ConfigError
+
+    if find_spec("nats") is None:
+        hint = "Install it with: pip install 'doorward[sensors]'"
+        raise ConfigError("sensors need the package nats-py", hint=hint)

@@ -14,6 +14,7 @@ from doorward.audit.imports.sighting import ImportOptions, Item, Sighting, Skipp
 from doorward.audit.place import Place
 from doorward.audit.targets import Target
 from doorward.errors import ConfigError
+from import_invariants import check_import
 from imported import PATIENT, json_lines
 
 FILE = Path("scan.file")
@@ -222,3 +223,18 @@ def test_arbitrary_bytes_raise_nothing_but_a_clear_error(
         with contextlib.suppress(ConfigError):
             for item in read(file, format_name, ImportOptions(port=104)):
                 assert isinstance(item, Sighting | Skipped)
+
+
+CORPUS = sorted((Path(__file__).parents[2] / "fuzz" / "corpus" / "imports").iterdir())
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+def test_kept_inputs_of_the_fuzzer_are_doors_or_clear_errors(path: Path) -> None:
+    check_import(path.read_bytes())
+
+
+@given(content=st.one_of(st.binary(max_size=300), BROKEN), kind=st.integers(0, 255))
+def test_anything_that_is_imported_can_be_asked_and_steers_no_terminal(
+    content: bytes, kind: int
+) -> None:
+    check_import(bytes([kind]) + content)

@@ -61,6 +61,13 @@ def test_what_was_forgotten_cannot_be_read_out_of_the_file_and_its_room_is_given
         assert file.stat().st_size < before / 2
 
 
+def test_a_survey_that_never_began_is_forgotten_alone(ledger):
+    ledger.discard(4)
+    assert numbers(ledger) == [1, 2, 3]
+    assert ledger.progress(3).done == 2
+    assert planned(ledger, "192.0.2.9") == 5
+
+
 def test_a_number_is_never_used_twice(ledger):
     last = max(number for number, _ in ledger.facts(4))
     ledger.prune(keep=0)

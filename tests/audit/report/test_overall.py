@@ -78,6 +78,21 @@ def test_a_survey_without_an_open_archive_says_no_number() -> None:
     assert survey_summary(frame.scan, frame.totals).explanation == ""
 
 
+def test_addresses_where_nobody_is_do_not_sound_safe() -> None:
+    frame, _ = survey([(moved(SHUT, "127.0.3.5"), NOWHERE)])
+    # 3 systems, 1 of them tested: 2 with ports that are closed
+    some = frame.totals.model_copy(update={"systems": 3})
+    assert survey_summary(frame.scan, some).explanation == (
+        "2 systems showed nothing of an imaging system on the ports that were asked."
+    )
+    none = some.model_copy(update={"tested": 0, "critical": 0, "weak": 0})
+    found = survey_summary(frame.scan, none)
+    assert (found.tone, found.sentence) == (Tone.UNKNOWN, "Nothing could be tested.")
+    assert found.explanation == (
+        "3 systems were asked and no answer can be judged: nothing is known about their safety."
+    )
+
+
 def test_one_study_lies_open_and_two_lie() -> None:
     frame, _ = survey([(archive("127.0.3.1", 1, is_downloadable=False), NOWHERE)])
     said = survey_summary(frame.scan, frame.totals).explanation

@@ -107,6 +107,11 @@ class Ledger:
         """Note how a survey ended; ``at`` is aware."""
         self._scans.end(scan, state=state, at=at)
 
+    def discard(self, scan: int) -> None:
+        """Forget a survey of which nothing was asked: planning it has failed."""
+        self._progress.pop(scan, None)
+        pruning.discard(self._store, scan)
+
     def prune(
         self,
         *,

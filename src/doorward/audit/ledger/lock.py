@@ -10,6 +10,9 @@ from pathlib import Path
 
 from doorward.errors import ConfigError
 
+#: Never through a link: in a folder of many it may lead to a file of ours that would be emptied.
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
 
 def beside(file: Path, ending: str) -> Path:
     """Return the path of a file that belongs to a ledger, where SQLite too looks for it: links are followed."""
@@ -38,7 +41,7 @@ class WriterLock:
 
     def _take(self) -> int:
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._path, _FLAGS, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -34,6 +34,11 @@ def prune(
     return found
 
 
+def discard(store: Store, scan: int) -> None:
+    """Forget a survey that never began: its targets could not be planned."""
+    _forget(store, scan)
+
+
 def _chosen(store: Store, keep: int | None, before: datetime | None) -> list[int]:
     if keep is None and before is None:
         return []

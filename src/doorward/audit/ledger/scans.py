@@ -72,14 +72,24 @@ class Scans:
 
     def _row(self, row: Any) -> ScanRow:
         number, plan, state, ended_at, targets, coverage = row
-        return ScanRow(
-            number=number,
-            plan=from_json(ScanPlan, plan, file=self._store.file),
-            state=ScanState(state),
-            ended_at=None if ended_at is None else datetime.fromisoformat(ended_at),
-            targets=targets,
-            has_answers=coverage is None,
-        )
+        try:
+            if not isinstance(targets, int | None):
+                raise TypeError
+            return ScanRow(
+                number=number,
+                plan=from_json(ScanPlan, plan, file=self._store.file),
+                state=ScanState(state),
+                ended_at=None if ended_at is None else _utc(ended_at),
+                targets=targets,
+                has_answers=coverage is None,
+            )
+        except (TypeError, ValueError, OverflowError):
+            message = "is damaged: the row of a survey is unreadable"
+            raise ConfigError(message, file=self._store.file) from None
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def utc_text(moment: datetime) -> str:

@@ -8,6 +8,8 @@ A step that was ever released is never changed. Free text of strangers has no co
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 from doorward.errors import ConfigError
@@ -140,11 +142,31 @@ def require_known(
 ) -> bool:
     """Tell whether the file is of the newest version; raise ConfigError where it is newer than this program."""
     version = version_of(connection)
-    if version > len(migrations):
+    if not 0 <= version <= len(migrations):
         message = f"is of version {version}; this Doorward knows ledgers up to {len(migrations)}"
         hint = "Update Doorward, or write to another ledger."
         raise ConfigError(message, file=file, hint=hint)
+    if version and _tables(connection) != _tables_of(migrations[:version]):
+        message = "has other tables than a ledger: Doorward did not make it, or somebody changed it"
+        raise ConfigError(message, file=file, hint="Nothing in it was carried out.")
     return version == len(migrations)
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """Return kind, name and SQL of everything in a file: a view or a trigger would be carried out by whoever reads it."""
+    found = connection.execute(
+        # What ANALYZE and AUTOINCREMENT keep, and the indexes of UNIQUE, have no word of anybody's.
+        "SELECT type, name, coalesce(sql, '') FROM sqlite_master"
+        " WHERE NOT (type IN ('table', 'index') AND name LIKE 'sqlite\\_%' ESCAPE '\\') LIMIT 100"
+    )
+    return {(kind, name, " ".join(str(sql).split())) for kind, name, sql in found}
+
+
+def _tables_of(migrations: Sequence[Migration]) -> set[tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for statement in chain(*migrations):
+            connection.execute(statement)
+        return _tables(connection)
 
 
 def migrate(

@@ -26,6 +26,8 @@ from doorward.limits import DEFAULT_LIMITS, Limits
 
 #: How long SQLite waits for another process that recovers or tidies the file.
 _BUSY_MS = 10_000
+#: The other cells of a row beside its longest.
+_ROW_BYTES = 1_048_576
 _ROOM = "Make room, then start again with the same ledger: what was answered is in it."
 _COPY = "Take a copy that is whole; 'sqlite3 FILE .recover' may save what is left of this one."
 #: SQLite's primary result code -> (what happened, what to do).
@@ -39,6 +41,7 @@ _WORDS = {
     sqlite3.SQLITE_READONLY: ("may not be written", "Check the rights of the file and its folder."),
     sqlite3.SQLITE_PERM: ("may not be opened", "Check the rights of the file and its folder."),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Check the rights of the file and its folder."),
+    sqlite3.SQLITE_TOOBIG: ("holds something longer than Doorward writes", None),
     sqlite3.SQLITE_CONSTRAINT: ("does not have what this belongs to", None),
 }
 
@@ -72,7 +75,7 @@ class Store:
                 if not file.exists():
                     file.touch(mode=0o600)
                 _require_whole(file)
-                connection = _connect(file, "rw")
+                connection = _connect(file, "rw", limits)
                 migrate(connection, file, migrations)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
@@ -98,7 +101,7 @@ class Store:
             if not file.is_file() or not file.stat().st_size:
                 raise ConfigError("there is no such ledger", file=file)
             _require_whole(file)
-            connection = _connect_reader(file)
+            connection = _connect_reader(file, limits)
             store = cls(connection, file, None, limits)
             try:
                 is_newest = require_known(connection, file, migrations)
@@ -171,10 +174,15 @@ class Store:
             self.execute("ROLLBACK")
 
 
-def _connect(file: Path, mode: str, more: str = "") -> sqlite3.Connection:
+def _connect(file: Path, mode: str, limits: Limits, more: str = "") -> sqlite3.Connection:
+    """Open a file that anybody may have made: it can neither have SQL of its own carried out nor fill the memory."""
     uri = f"file:{quote(str(file.absolute()))}?mode={mode}{more}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     try:
+        longest = max(limits.document_bytes, limits.answer_bytes)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest + _ROW_BYTES)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         # Connecting reads nothing; this does.
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -184,17 +192,17 @@ def _connect(file: Path, mode: str, more: str = "") -> sqlite3.Connection:
     return connection
 
 
-def _connect_reader(file: Path) -> sqlite3.Connection:
+def _connect_reader(file: Path, limits: Limits) -> sqlite3.Connection:
     """Open a file that will not be changed, also where nothing may be written beside it.
 
     A reader in WAL mode writes the index of the log; so it opens the file like a writer and forbids itself to write.
     """
     try:
-        connection = _connect(file, "rw")
+        connection = _connect(file, "rw", limits)
     except sqlite3.OperationalError:
         # A read-only medium: without a log beside it the file is all there is, and nobody can be writing it.
         has_log = beside(file, "-wal").exists()
-        connection = _connect(file, "ro", "" if has_log else "&immutable=1")
+        connection = _connect(file, "ro", limits, "" if has_log else "&immutable=1")
     connection.execute("PRAGMA query_only = ON")
     return connection
 

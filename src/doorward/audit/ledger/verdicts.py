@@ -38,6 +38,13 @@ _COLUMNS = (
     *_FLAGS,
     *(f"{count}{part}" for count in _COUNTS for part in ("", "_exactness", "_method")),
 )
+#: What a cell may hold: SQLite itself takes anything anywhere.
+_TYPES = tuple(
+    int | None
+    if name in ("score", "worst_severity", *_COUNTS)
+    else (int if name in _FLAGS else str)
+    for name in _COLUMNS
+)
 _ORDER = "rank, fewer_studies, address_order"
 #: Fast: most of a document are sentences of our own that repeat themselves.
 _ZLIB_LEVEL = 1
@@ -118,7 +125,7 @@ class Verdicts:
         inflater = zlib.decompressobj()
         try:
             text = inflater.decompress(packed, most).decode()
-        except (zlib.error, ValueError):
+        except (zlib.error, TypeError, ValueError):
             raise ConfigError(
                 "is damaged: a document is unreadable", file=self._store.file
             ) from None
@@ -129,6 +136,8 @@ class Verdicts:
 
     def _standing(self, row: Any) -> Standing:
         value = dict(zip(_COLUMNS, row, strict=True))
+        if not all(map(isinstance, row, _TYPES)):
+            raise ConfigError("is damaged: a verdict is unreadable", file=self._store.file)
         severity = value["worst_severity"]
         plain: dict[str, Any] = {name: value[name] for name in _PLAIN}
         flags: dict[str, Any] = {name: bool(value[name]) for name in _FLAGS}
@@ -188,4 +197,7 @@ def _plain(value: str | int | None) -> str | int | None:
 
 def _count(value: dict[str, Any], name: str) -> Count:
     exactness = Exactness(value[f"{name}_exactness"])
-    return Count(value=value[name], exactness=exactness, method=value[f"{name}_method"])
+    number = value[name]
+    if number is not None and (number < 0 or exactness is Exactness.UNKNOWN):
+        raise ValueError("no such number")
+    return Count(value=number, exactness=exactness, method=value[f"{name}_method"])

@@ -7,6 +7,7 @@ check, so that the same facts always give the same report.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from doorward.audit.facts import Count, Outcome
 from doorward.audit.honeypot import suspicion
@@ -28,7 +29,7 @@ from doorward.audit.report.model import (
 from doorward.audit.report.sums import sums, worst_first
 from doorward.audit.scope import Scope
 from doorward.audit.standing import standing
-from doorward.audit.verdict import Finding, JudgedSystem, Service, Severity, Verdict
+from doorward.audit.verdict import Finding, JudgedSystem, Reference, Service, Severity, Verdict
 
 #: The order in which a reader wants to see verdicts.
 _VERDICTS = (
@@ -175,10 +176,15 @@ def _finding(finding: Finding) -> FindingModel:
         title=finding.title,
         evidence=finding.evidence,
         remediation=finding.remediation,
-        references=tuple(ReferenceModel(label=r.label, url=r.url) for r in finding.references),
+        references=_references(finding.references),
         port=finding.port,
         verify=finding.verify,
     )
+
+
+@cache  # they belong to the checks, and a survey has each of them a thousand times
+def _references(references: tuple[Reference, ...]) -> tuple[ReferenceModel, ...]:
+    return tuple(ReferenceModel(label=r.label, url=r.url) for r in references)
 
 
 def _service(service: Service) -> ServiceModel:

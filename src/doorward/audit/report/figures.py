@@ -102,8 +102,17 @@ def survey_figures(totals: TotalsModel) -> tuple[Figure, ...]:
         _plain("without an answer to judge by", totals.unanswered, "not known to be safe"),
         _plain("looking like honeypots", totals.left_out, "set apart, in no other number"),
     )
-    shown = (first, (countries,) if totals.exposed_countries else (), middle)
+    # Where nobody answers strangers nothing was counted, and "0 studies, exact" would sound like safety.
+    is_counted = totals.unprotected or any(figure.number not in _NOTHING for figure in middle)
+    shown = (
+        first,
+        (countries,) if totals.exposed_countries else (),
+        middle if is_counted else (),
+    )
     return (*chain.from_iterable(shown), *(f for f in last if f.number != "0"))
+
+
+_NOTHING = ("0", "not known")
 
 
 def _plain(label: str, number: int, trust: str) -> Figure:

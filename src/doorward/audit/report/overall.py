@@ -90,7 +90,8 @@ def survey_summary(scan: ScanModel, totals: TotalsModel) -> Headline:
     tone, sentence = _survey_verdict(totals)
     parts = (
         _lies_open_where(totals),
-        _unanswered(totals) if tone is not Tone.UNKNOWN else "",
+        _unanswered(totals) if tone is not Tone.UNKNOWN else _none_answered(totals),
+        _nobody_there(totals) if tone is not Tone.UNKNOWN else "",
         _left_out(totals),
         "The survey was stopped early: what follows is incomplete." if scan.interrupted else "",
     )
@@ -129,6 +130,21 @@ def _unanswered(totals: TotalsModel) -> str:
     gave = plural(totals.unanswered, "system")
     their = "its" if totals.unanswered == 1 else "their"
     return f"{gave} gave no answer that can be judged: nothing is known about {their} safety."
+
+
+def _none_answered(totals: TotalsModel) -> str:
+    if not totals.systems:
+        return ""
+    asked = f"{plural(totals.systems, 'system')} {'was' if totals.systems == 1 else 'were'} asked"
+    their = "its" if totals.systems == 1 else "their"
+    return f"{asked} and no answer can be judged: nothing is known about {their} safety."
+
+
+def _nobody_there(totals: TotalsModel) -> str:
+    number = totals.systems - totals.tested - totals.unanswered
+    if number <= 0:
+        return ""
+    return f"{plural(number, 'system')} showed nothing of an imaging system on the ports that were asked."
 
 
 def _left_out(totals: TotalsModel) -> str:

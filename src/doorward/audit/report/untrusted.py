@@ -19,9 +19,11 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def harmless(text: str, *, most: int = DEFAULT_LIMITS.report_text_chars) -> str:
     """Return one line of printable text, at most ``most`` characters; what was removed leaves a single space or "?"."""
     shortened = text if len(text) <= most else text[: most - 1] + "…"
-    if (
-        not shortened.isprintable()
-    ):  # nearly every text is; looking at each character costs seconds in a large survey
+    if shortened.isprintable():
+        # Nearly every text is, with single spaces; looking closer costs seconds in a large survey.
+        if "  " not in shortened and shortened[:1] != " " and shortened[-1:] != " ":
+            return shortened
+    else:
         shortened = "".join(_printable(character) for character in shortened)
     return " ".join(shortened.split())
 
