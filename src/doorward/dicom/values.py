@@ -33,11 +33,11 @@ _WIDTHS = {"H": 2, "L": 4, "Q": 8}
 _CHARACTER_SET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 #: VRs that hold one value, in which a backslash is only a character (PS3.5 section 6.4).
-_SINGLE_VALUED = frozenset({"LT", "ST", "UR", "UT"})
+SINGLE_VALUED = frozenset({"LT", "ST", "UR", "UT"})
 #: VRs whose leading spaces say something.
 _KEEP_LEADING = frozenset({"LT", "PN", "ST", "UC", "UR", "UT"})
 #: Most characters of one value (PS3.5 Table 6.2-1).
-_MOST_CHARACTERS = {"AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "SH": 16, "UI": 64}
+MOST_CHARACTERS = {"AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "SH": 16, "UI": 64}
 _PADDED_WITH_NUL = frozenset({"OB", "UI", "UN"})
 _MOST_SHORT_BYTES = 0xFFFE
 
@@ -108,7 +108,7 @@ def decode_strings(value: bytes, vr: str, character_set: Sequence[str] = ()) -> 
         text = value.decode("ascii", "replace")
     if not text:
         return ()
-    parts = (text,) if vr in _SINGLE_VALUED else text.split("\\")
+    parts = (text,) if vr in SINGLE_VALUED else text.split("\\")
     if vr in _KEEP_LEADING:
         return tuple(part.rstrip(" \0") for part in parts)
     return tuple(part.strip(" \0") for part in parts)
@@ -210,8 +210,8 @@ def _encode_value(
 
 
 def _encode_string(tag: int, vr: str, text: str, character_set: Sequence[str]) -> bytes:
-    parts = (text,) if vr in _SINGLE_VALUED else text.split("\\")
-    most = _MOST_CHARACTERS.get(vr)
+    parts = (text,) if vr in SINGLE_VALUED else text.split("\\")
+    most = MOST_CHARACTERS.get(vr)
     if most is not None and any(len(part) > most for part in parts):
         raise LocalProtocolError(
             f"{name_of(tag)}: a value of VR {vr} has at most {most} characters"
