@@ -1,12 +1,13 @@
 # Every target works alone on a fresh machine with Python >= 3.11: .venv is made when it is missing.
-# `make bench`, `make fuzz FUZZ_SECONDS=60`, `make test ARGS="-k scope"` take what they need from the environment.
+# `make bench`, `make bench-study SCALE=100`, `make fuzz FUZZ_SECONDS=60`, `make test ARGS="-k scope"` take what they need from the environment.
 PY := .venv/bin/python
 ARGS ?=
 FUZZ_SECONDS ?= 1800
+SCALE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types cover interop docs bench fuzz clean
+.PHONY: setup demo test lint types cover interop docs bench bench-study fuzz clean
 
 setup:
 	@tools/setup.sh dev
@@ -45,6 +46,10 @@ bench:
 	@tools/setup.sh test
 	@tools/peers.sh
 	@$(PY) tools/bench.py $(ARGS)
+
+bench-study:
+	@tools/setup.sh run
+	@$(PY) tools/bench_study.py --scale $(SCALE) $(ARGS)
 
 fuzz:
 	@tools/setup.sh fuzz

@@ -15,7 +15,9 @@
     |  |- ConnectTimeout
     |  |- ReplyTimeout              connected, then silent for too long
     |  `- TlsFailed                 the handshake did not succeed
-    `- LimitExceeded                a bound of limits.py was reached (limit, value, seen)
+    |- LimitExceeded                a bound of limits.py was reached (limit, value, seen)
+    `- StorageError                 our own disk refused or failed (operation, path, kind)
+       `- StorageFull               no room is left
 
 An exception carries fields; the sentence is made from them. None ever carries a value that a peer
 sent in a data set: a tag and a length at the most. ``hint`` tells the operator what to do next.
@@ -178,3 +180,21 @@ class LimitExceeded(DoorwardError):
         self.limit = limit
         self.value = value
         self.seen = seen
+
+
+class StorageError(DoorwardError):
+    """Our own disk refused or failed; the path is ours, no peer chose a part of it."""
+
+    def __init__(
+        self, message: str, *, operation: str, path: Path, kind: str, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        #: A verb: ``write``, ``sync``, ``read``.
+        self.operation = operation
+        self.path = path
+        #: ``full`` | ``read_only`` | ``permission`` | ``missing`` | ``damaged`` | ``failed``
+        self.kind = kind
+
+
+class StorageFull(StorageError):
+    """No room is left; what was begun has been taken back."""

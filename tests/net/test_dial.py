@@ -307,3 +307,29 @@ async def test_a_protocol_that_drops_everything_needs_no_meter(listener):
         listener.getsockname()[1], gate=MeteredGate(OpenGate(), lambda _: None)
     )
     transport.abort()
+
+
+def answering(monkeypatch, found):
+    """Name servers that bring what one of a stranger might; there is none on this machine to ask."""
+
+    async def getaddrinfo(*_, **__):
+        await asyncio.sleep(0 if found else 60)
+        return [(socket.AF_INET, 0, 0, "", (address, 0)) for address in found]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+
+
+@in_loop
+async def test_a_name_for_a_thousand_addresses_is_no_name(monkeypatch):
+    answering(monkeypatch, [f"192.0.2.{number}" for number in range(100)])
+    with pytest.raises(ConnectFailed, match="stands for more than 64 addresses") as caught:
+        await resolve("many.example")
+    assert caught.value.kind == "name"
+
+
+@in_loop
+async def test_a_name_server_that_is_silent_holds_nobody_up(monkeypatch):
+    answering(monkeypatch, [])
+    with pytest.raises(ConnectFailed, match=r"no answer to where slow\.example is") as caught:
+        await resolve("slow.example", limits=limits(resolve_s=0.02))
+    assert caught.value.kind == "name"

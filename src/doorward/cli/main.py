@@ -69,6 +69,9 @@ def _dispatch(arguments: Sequence[str]) -> int:
     try:
         app(args=list(arguments), prog_name="doorward")
     except SystemExit as end:
+        cause = None if end.__context__ is None else end.__context__.__cause__
+        if isinstance(cause, KeyboardInterrupt):  # which typer turns into an exit without a word
+            raise KeyboardInterrupt from None
         return end.code if isinstance(end.code, int) else ExitCode.PASSED
     return ExitCode.PASSED
 

@@ -150,7 +150,9 @@ def _from_study(name: str, scale: int, inventory: Path) -> _Exercise:
     _write_inventory(usable, inventory)
     remarks = [f"survey it with: doorward survey --import inventory={shlex.quote(str(inventory))}"]
     if usable != systems:
-        remarks.insert(0, "ports below 1024 are not for this user: 10,000 was added to them")
+        remarks.insert(
+            0, "ports below 1024 are not for this user: 10,000 was added to them, 21 is 2121"
+        )
     lines = tuple(table(truth(usable)))
     return _Exercise(archives=archives(usable), table=lambda _: lines, remarks=tuple(remarks))
 

@@ -141,7 +141,9 @@ _IN_USE: ContextVar[_Known | None] = ContextVar("doorward.knowledge.advisories",
 @contextmanager
 def in_use(additions: Additions) -> Iterator[None]:
     """Lay additions over the shipped rows while the block runs, for this task and those that it starts."""
-    known = _Known(rows=overlaid(shipped(), additions.advisories), additions=additions)
+    added = additions.advisories
+    laid = overlaid(shipped(), added) if added else shipped()
+    known = _Known(rows=laid, additions=additions)
     token = _IN_USE.set(known)
     try:
         yield

@@ -63,10 +63,10 @@ class MeteredGate:
         return protocol
 
 
-async def resolve(host: str) -> list[str]:
+async def resolve(host: str, *, limits: Limits = DEFAULT_LIMITS) -> list[str]:
     """Return the numeric addresses of a name or of a literal, IPv4 first, without repeats.
 
-    Raises ConnectFailed (kind ``name``) when the name is unknown.
+    Raises ConnectFailed (kind ``name``) when the name is unknown, or stands for more addresses than one name may.
     """
     literal = host.strip("[]")
     try:
@@ -74,7 +74,13 @@ async def resolve(host: str) -> list[str]:
     except ValueError:
         pass
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(limits.resolve_s):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, None, type=socket.SOCK_STREAM
+            )
+    except TimeoutError:
+        message = f"no answer to where {host} is within {limits.resolve_s:g} s"
+        raise ConnectFailed(message, kind="name", hint="is the name server reachable?") from None
     except (OSError, UnicodeError):
         raise ConnectFailed(
             f"the host name {host} is not known",
@@ -82,7 +88,11 @@ async def resolve(host: str) -> list[str]:
             hint="check the spelling, or give the numeric address",
         ) from None
     addresses = sorted((row[0] == socket.AF_INET6, str(row[4][0])) for row in found)
-    return list(dict.fromkeys(address for _, address in addresses))
+    unique = list(dict.fromkeys(address for _, address in addresses))
+    if len(unique) > limits.name_addresses:
+        message = f"the host name {host} stands for more than {limits.name_addresses} addresses"
+        raise ConnectFailed(message, kind="name", hint="give the addresses that are meant")
+    return unique
 
 
 async def dial(

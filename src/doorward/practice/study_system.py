@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-#: What a port below 1024 becomes for whoever may not open those: 104 is 10104 then.
+#: What a port below 1024 becomes for whoever may not open those: 104 is 10104 then. FTP is known by its port, so it gets
+#: the one where it stands otherwise.
 _UNPRIVILEGED = 10_000
+_FTP, _FTP_OTHERWISE = 21, 2_121
 _PRIVILEGED_BELOW = 1_024
 COLUMNS = ("address", "ports", "site", "owner", "contact", "country", "tags")
 
@@ -222,7 +224,7 @@ def _across_networks(system: StudySystem) -> tuple[int, ...]:
 
 
 def unprivileged(systems: Iterable[StudySystem]) -> tuple[StudySystem, ...]:
-    """Return the systems with 10,000 added to ports below 1024, which only some users may open."""
+    """Return the systems with 10,000 added to ports below 1024 (21: 2121), which only some users may open."""
     return tuple(
         replace(
             system,
@@ -236,4 +238,6 @@ def unprivileged(systems: Iterable[StudySystem]) -> tuple[StudySystem, ...]:
 
 
 def _moved(port: int) -> int:
+    if port == _FTP:
+        return _FTP_OTHERWISE
     return port + _UNPRIVILEGED if 0 < port < _PRIVILEGED_BELOW else port
