@@ -516,6 +516,66 @@ class Limits:
         3_600.0, "seconds", "until a name is forgiven one failure, an address all its free ones"
     )
     login_names: int = _bound(10_000, "names", "and as many addresses, whose failures are kept")
+    secret_bytes: int = _bound(1_048_576, "bytes", "of one file of secrets; 4,000 tokens are as long")
+    password_bytes: int = _bound(
+        1_024, "bytes", "of a password; NIST SP 800-63B-4 section 3.1.1.2 asks for 64 characters"
+    )
+    password_characters: int = _bound(
+        15, "characters", "of a new password at the least: NIST SP 800-63B-4 section 3.1.1.2"
+    )
+    password_hashes: int = _bound(
+        1, "hashes", "computed at once; each takes 64 MiB and some tenths of a second"
+    )
+    token_entries: int = _bound(4_000, "tokens", "kept at once, so that they fit into one file")
+    token_days: int = _bound(366, "days", "that a token is good for at the most: a year")
+    recovery_codes: int = _bound(10, "codes", "of a person who has lost the telephone")
+    totp_window: int = _bound(
+        1, "steps", "of 30 s before and after; RFC 6238 section 5.2 recommends at most one"
+    )
+    authority_days: int = _bound(3_653, "days", "that an archive's own authority lives: ten years")
+    server_certificate_days: int = _bound(397, "days", "of a server: CA/Browser Forum BR 6.3.2")
+    device_certificate_days: int = _bound(
+        731, "days", "of a device: two years, the usual interval of a modality's safety checks"
+    )
+    renewal_days: int = _bound(45, "days", "before its end that a certificate is to be renewed")
+    revoked_certificates: int = _bound(10_000, "certificates", "as many as register entries")
+    # --- journal (access/journal/, access/spool.py, net/syslog_tls.py) ---
+    journal_record_bytes: int = _bound(
+        131_072, "bytes", "one line of the journal; 256 study UIDs, keys and values are half of it"
+    )
+    journal_record_studies: int = _bound(
+        256, "studies", "named in one record, 90,000 bytes as XML; more become several records"
+    )
+    journal_keys: int = _bound(256, "keys", "of one query; the widest of a worklist has some 60")
+    journal_segment_bytes: int = _bound(
+        16_777_216, "bytes", "one file of the journal, some 40,000 records: read at each start"
+    )
+    journal_waiting: int = _bound(
+        10_000, "records", "that wait for the disk, some 400 bytes each; then an operation fails"
+    )
+    journal_clock_s: float = _bound(
+        1.0, "seconds", "that a clock may go back unnoted: time servers correct by less"
+    )
+    spool_bytes: int = _bound(
+        67_108_864, "bytes", "of messages kept for an outside collector, some 30,000"
+    )
+    spool_file_bytes: int = _bound(1_048_576, "bytes", "one file of the spool, removed when sent")
+    syslog_message_bytes: int = _bound(
+        262_144, "bytes", "one message; RFC 5425 section 4.3.1 asks for 8,192 and allows any"
+    )
+    syslog_batch: int = _bound(64, "messages", "sent before it is seen that they have arrived")
+    syslog_settle_s: float = _bound(
+        10.0, "seconds", "for a collector to take a batch; then its connection counts as lost"
+    )
+    syslog_poll_s: float = _bound(
+        0.01, "seconds", "between two looks at what the collector has not taken"
+    )
+    syslog_retry_s: float = _bound(
+        1.0, "seconds", "before a collector is dialled again; each failure doubles it"
+    )
+    syslog_longest_retry_s: float = _bound(
+        60.0, "seconds", "between two tries: a collector that is back hears of us within a minute"
+    )
 
 
 DEFAULT_LIMITS = Limits()

@@ -1,0 +1,8 @@
+"""Who may do what: identities, one policy, credentials, the journal. Decides, and never dials. Floor 2.
+
+identity    who somebody is and how that was shown; the register of everybody who is known
+policy      identity, operation, study -> Decision; which studies a query may show
+rules       the rules that narrow what a role may do, and their TOML
+volume      how much one identity may take in an hour
+lockout     how long somebody waits who could not log in
+"""
