@@ -321,6 +321,11 @@ class Limits:
     network_systems_at_a_time: int = _bound(
         8, "systems", "of one IPv4 /24 or IPv6 /48 visited side by side"
     )
+    counts_at_a_time: int = _bound(
+        16,
+        "systems",
+        "counted side by side: every read of a stream of matches is work, and who has just connected waits for all of it",
+    )
     networks_remembered: int = _bound(
         4_096, "networks", "whose pace is kept; idle ones are forgotten beyond"
     )
@@ -422,6 +427,33 @@ class Limits:
         3_600.0, "seconds", "an unreferenced blob is left alone: its index row may be on its way"
     )
     blob_damaged_named: int = _bound(1_000, "blobs", "named by one verification; all are counted")
+    # --- index (archive/index/) ---
+    index_batch: int = _bound(
+        1_000, "entries", "that share one commit; a sync costs as much as some fifty of them"
+    )
+    index_view_bytes: int = _bound(
+        1_048_576, "bytes", "the attributes of one level of one instance; usual ones have some 600"
+    )
+    index_frames: int = _bound(
+        1_000_000, "frames", "of one instance; a whole slide at 240 nm has some 250,000 tiles"
+    )
+    index_page: int = _bound(256, "answers", "of a query read at once and held in memory")
+    index_numbers: int = _bound(
+        65_536, "rows", "that a query finds at once, eight bytes each; then it looks for more"
+    )
+    index_alternatives: int = _bound(
+        100, "alternatives of one key", "written out in SQL; more are compared one by one"
+    )
+    index_known: int = _bound(
+        10_000, "series", "whose rows the writer remembers: more than all modalities send at a time"
+    )
+    index_read_threads: int = _bound(4, "threads", "that read, each with a connection of its own")
+    index_cache_bytes: int = _bound(
+        16_777_216, "bytes", "of the file held by each connection; the system holds the rest"
+    )
+    index_log_bytes: int = _bound(
+        67_108_864, "bytes", "of the write-ahead log kept; a quarter of it is moved over at a time"
+    )
     # --- sensors (audit/sensors/) ---
     sensor_message_bytes: int = _bound(
         8_388_608, "bytes", "one work item or one part of a result, inflated; NATS takes 1 to 8 MB"
@@ -516,7 +548,9 @@ class Limits:
         3_600.0, "seconds", "until a name is forgiven one failure, an address all its free ones"
     )
     login_names: int = _bound(10_000, "names", "and as many addresses, whose failures are kept")
-    secret_bytes: int = _bound(1_048_576, "bytes", "of one file of secrets; 4,000 tokens are as long")
+    secret_bytes: int = _bound(
+        2_097_152, "bytes", "of one file of secrets; 4,000 tokens are as long"
+    )
     password_bytes: int = _bound(
         1_024, "bytes", "of a password; NIST SP 800-63B-4 section 3.1.1.2 asks for 64 characters"
     )
@@ -539,6 +573,16 @@ class Limits:
     )
     renewal_days: int = _bound(45, "days", "before its end that a certificate is to be renewed")
     revoked_certificates: int = _bound(10_000, "certificates", "as many as register entries")
+    json_token_bytes: int = _bound(
+        16_384, "bytes", "of a JSON Web Token; with hundreds of groups in it some reach 8 KiB"
+    )
+    json_token_keys: int = _bound(100, "keys", "of one OpenID provider; two or three are usual")
+    json_token_life_s: float = _bound(
+        43_200.0, "seconds", "from issue to end of a JSON Web Token: a long working day"
+    )
+    json_token_skew_s: float = _bound(
+        60.0, "seconds", "that the clocks of an OpenID provider and ours may differ"
+    )
     # --- journal (access/journal/, access/spool.py, net/syslog_tls.py) ---
     journal_record_bytes: int = _bound(
         131_072, "bytes", "one line of the journal; 256 study UIDs, keys and values are half of it"

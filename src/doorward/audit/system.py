@@ -5,7 +5,8 @@ What was asked is never lost: a system that is interrupted or that runs into a f
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -152,7 +153,12 @@ class SystemVisit:
         if self._traffic.is_stopped:
             raise VisitStopped
         self._asking = probe, approach.endpoint.port
-        return self._add(await attempt(probe, approach, ask))
+        if probe not in _COUNTING:
+            return self._add(await attempt(probe, approach, ask))
+        async with AsyncExitStack() as stack:
+            async with self._off_the_clock():
+                await stack.enter_async_context(self._traffic.counting())
+            return self._add(await attempt(probe, approach, ask))
 
     def skip(self, probe: str, approach: Approach, reason: str) -> None:
         """Note a question that is not asked, and why."""
@@ -208,7 +214,13 @@ class SystemVisit:
         return [a for a in approaches if _is_open(self.glanced[a.endpoint.port])]
 
     async def _admit(self) -> None:
-        """Wait for the turn of one connection; the time for one system does not run meanwhile."""
+        """Wait for the turn of one connection."""
+        async with self._off_the_clock():
+            await self._traffic.admit(self._address)
+
+    @asynccontextmanager
+    async def _off_the_clock(self) -> AsyncIterator[None]:
+        """Wait for others; the time for one system does not run meanwhile."""
         clock = self._clock
         assert clock is not None, "run() has begun"
         now = asyncio.get_running_loop().time
@@ -218,7 +230,7 @@ class SystemVisit:
             clock.reschedule(None)
         self._waiting += 1
         try:
-            await self._traffic.admit(self._address)
+            yield
         finally:
             self._waiting -= 1
             if not self._waiting and not clock.expired():
@@ -239,6 +251,10 @@ class SystemVisit:
         """Return the context with which a stranger's TLS is looked at, with the operator's certificate where given."""
         files = self.settings
         return probe_context(certificate=files.tls_certificate_file, key=files.tls_key_file)
+
+
+#: Questions whose answers stream in: only so many systems are asked them side by side.
+_COUNTING = ("exposure", "parts")
 
 
 def _is_open(made: Attempt) -> bool:

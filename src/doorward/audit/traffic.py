@@ -77,6 +77,7 @@ class Traffic:
         self._stop = asyncio.Event()
         self._all = _Lane(rules.per_second, limits.pace_jitter_percent, chance, self._stop)
         self._networks: dict[str, _Network] = {}
+        self._counts = asyncio.Semaphore(limits.counts_at_a_time)
         self._began_s: float | None = None
         #: Why nothing new is begun; "" while everything goes on.
         self.stopped_because = ""
@@ -128,6 +129,13 @@ class Traffic:
             hint = f"Ask {max(found, 1):,} at a time (--systems), or raise the limit: ulimit -n."
             raise ConfigError(message, hint=hint)
         self.glances_at_a_time = found // places
+
+    @asynccontextmanager
+    async def counting(self) -> AsyncIterator[None]:
+        """Hold one of the places for archives whose matches stream in; raises VisitStopped like ``admit``."""
+        async with self._counts:
+            self._check()
+            yield
 
     # --- the survey as a whole ------------------------------------------------------------------------------------
 
