@@ -17,6 +17,8 @@ from doorward.errors import (
     PeerError,
     PeerProtocolError,
     ScopeError,
+    StorageError,
+    StorageFull,
     TlsFailed,
     TransportError,
     UsageError,
@@ -94,3 +96,11 @@ def test_whose_fault_it_is_can_be_told_from_the_branch():
     assert issubclass(OperationFailed, PeerError)
     assert issubclass(TlsFailed, TransportError)
     assert not issubclass(LimitExceeded, PeerError | UsageError | TransportError)
+
+
+def test_a_full_disk_is_our_own_fault_and_says_where():
+    path = Path("/archive/blobs")
+    error = StorageFull("no room", operation="write", path=path, kind="full", hint="make room")
+    assert (error.operation, error.path, error.kind) == ("write", path, "full")
+    assert isinstance(error, StorageError)
+    assert not isinstance(error, PeerError | UsageError)

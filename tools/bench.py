@@ -1,9 +1,9 @@
 """Measures Doorward against real peers in one run and prints the table: ``make bench ARGS="--only a b"``.
 
 Groups: (a) counting C-FIND answers, (b) hosts a second, (c) C-STORE receive, (d) memory of idle associations, (e) process
-start, (f) every door of 500 systems, which takes minutes and only runs when asked for. Every contestant of a round is
-measured before the next round begins. A target that is missed is said loudly and does not fail the run, unless --strict; a
-measurement that broke does. docs/performance.md holds the last figures.
+start, (f) every door of 500 systems, (g) blobs made durable; the last two take minutes and only run when asked for. Every
+contestant of a round is measured before the next round begins. A target that is missed is said loudly and does not fail the
+run, unless --strict; a measurement that broke does. docs/performance.md holds the last figures.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "src"))
 
 from doorward.errors import DoorwardError
-from measures import counting, doors, hosts, memory, receiving, startup
+from measures import blobs, counting, doors, hosts, memory, receiving, startup
 from measures.figures import Figure, Missing, Row, table
 from measures.processes import Broken
 
@@ -36,6 +36,7 @@ def groups(rounds: int, scale: float) -> dict[str, tuple[str, Callable[[], Itera
         "d": ("memory of idle associations", lambda: memory.measure(scale=scale)),
         "e": ("process start", lambda: startup.measure(rounds=rounds)),
         "f": ("every door", lambda: doors.measure(scale=scale)),
+        "g": ("storing blobs", lambda: blobs.measure(rounds=rounds, scale=scale)),
     }
 
 
@@ -64,7 +65,7 @@ def measured(
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", choices="abcdef", default=list("abcde"))
+    parser.add_argument("--only", nargs="+", choices="abcdefg", default=list("abcde"))
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many counts")
     parser.add_argument("--quick", action="store_true", help="small sizes, 3 rounds")
     parser.add_argument("--tiny", action="store_true", help="does it run at all? 1 round")

@@ -54,6 +54,14 @@ def test_the_audit_of_every_door_finds_each_as_it_stands():
     assert "doorward, 2 systems of 8 doors" in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_blobs_are_measured_beside_the_disk_alone():
+    done = run_bench("--tiny", "--only", "g")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "blobs / the disk alone, 525 KB, 8 at a time" in done.stdout
+
+
 def test_an_audit_that_missed_a_door_is_no_figure():
     ports = {door: numbers[0] for door, numbers in doors.DOORS.items()}
     found = dict.fromkeys(doors._EXPECTED.values(), 2)

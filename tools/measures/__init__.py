@@ -2,6 +2,6 @@
 
 ``figures`` rows of the table and their targets. ``processes`` children on loopback: started, waited for, ended, weighed.
 ``pdus`` bytes prepared before the clock starts. ``answers``, ``fleet``, ``sinks`` what is measured against, each a process
-of its own. ``counting`` (a), ``hosts`` (b), ``receiving`` (c), ``memory`` (d), ``startup`` the questions.
+of its own. ``counting`` (a), ``hosts`` (b), ``receiving`` (c), ``memory`` (d), ``startup``, ``blobs`` (g) the questions.
 Everything stays on loopback and holds synthetic bytes only.
 """
