@@ -5,4 +5,7 @@ policy      identity, operation, study -> Decision; which studies a query may sh
 rules       the rules that narrow what a role may do, and their TOML
 volume      how much one identity may take in an hour
 lockout     how long somebody waits who could not log in
+journal/    every access leaves a trace: hash-chained, durable, verifiable
+audit_message  records of the journal as DICOM audit messages (PS3.15 A.5)
+spool       messages that wait on disk for an outside collector
 """
