@@ -49,6 +49,21 @@ def _strace_works() -> bool:
     return subprocess.run(trial, capture_output=True, timeout=10, check=False).returncode == 0
 
 
+def _namespaces_work() -> bool:
+    """Needs root, iproute2, and a container that may have networks of its own."""
+    program = shutil.which("ip", path=SEARCH_PATH)
+    if program is None or os.geteuid() != 0:
+        return False
+    name = f"doorward-trial-{os.getpid()}"
+    made = [
+        subprocess.run(
+            [program, "netns", verb, name], capture_output=True, timeout=10, check=False
+        ).returncode
+        for verb in ("add", "del")
+    ]
+    return made == [0, 0]
+
+
 PEERS: dict[str, Callable[[], bool]] = {
     "dcmtk": _programs("echoscu", "findscu", "storescu", "storescp", "dcmqrscp"),
     "orthanc": _programs("Orthanc"),
@@ -71,11 +86,17 @@ PEERS: dict[str, Callable[[], bool]] = {
     "pyftpdlib": _modules("pyftpdlib"),
     "hl7": _modules("hl7"),
     "strace": _strace_works,
+    "nats-server": lambda: _programs("nats-server")() and _modules("nats")(),
+    "netns": _namespaces_work,
+    "rsyslog": lambda: (
+        _programs("rsyslogd")() and any(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so"))
+    ),
     "pynetdicom": _modules("pynetdicom", "pydicom"),
     "chromium": lambda: _programs("chromium")() and _modules("playwright")(),
 }
-#: A browser is 300 MB for two tests: never required, always counted.
-OPTIONAL_PEERS = frozenset({"chromium"})
+#: A browser is 300 MB for two tests, a container may not have networks of its own, a machine may have another log daemon:
+#: never required, always counted.
+OPTIONAL_PEERS = frozenset({"chromium", "netns", "rsyslog"})
 
 
 @cache

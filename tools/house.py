@@ -85,7 +85,7 @@ CONFINED_STANDARD: dict[str, tuple[str, ...]] = {
     "selectors": ("net/*",),
     "subprocess": ("practice/*",),  # a real Orthanc beside the practice archives
     "multiprocessing": ("practice/*", "archive/*"),
-    "sqlite3": ("audit/ledger/*", "archive/index*"),
+    "sqlite3": ("access/journal/index.py", "audit/ledger/*", "archive/index*"),
     **dict.fromkeys(
         (
             "ftplib",
@@ -103,12 +103,21 @@ CONFINED_STANDARD: dict[str, tuple[str, ...]] = {
 }
 #: Third-party package -> files that may import it. A package that is not named here may not be imported at all.
 CONFINED_PACKAGES: dict[str, tuple[str, ...]] = {
-    "cryptography": ("net/tls*.py", "net/certificate*.py", "practice/*"),
+    "argon2": ("access/passwords.py",),
+    "cryptography": (
+        "access/authority.py",
+        "net/tls*.py",
+        "net/certificate*.py",
+        "practice/*",
+        "audit/sensors/authority.py",
+    ),
     "h11": ("net/http.py",),
     "httptools": ("archive/*",),
     "jinja2": ("audit/report/*",),
+    "joserfc": ("access/json_tokens.py",),
     "markupsafe": ("audit/report/*",),
     "maxminddb": ("audit/where.py",),
+    "nats": ("audit/sensors/link.py",),
     "numpy": ("archive/*",),
     "pyarrow": ("audit/ledger/export.py",),
     "pydantic": ("audit/report/*", "*/settings.py"),

@@ -23,6 +23,9 @@ command -v apache2 >/dev/null || missing="$missing apache2-bin"
 [ -e /usr/lib/lighttpd/mod_openssl.so ] || missing="$missing lighttpd-mod-openssl"
 command -v vsftpd >/dev/null || missing="$missing vsftpd"
 command -v strace >/dev/null || missing="$missing strace"
+command -v nats-server >/dev/null || missing="$missing nats-server"
+ls /usr/lib/*/rsyslog/lmnsd_gtls.so >/dev/null 2>&1 && command -v rsyslogd >/dev/null || missing="$missing rsyslog rsyslog-gnutls"
+command -v ip >/dev/null || missing="$missing iproute2"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -36,7 +39,7 @@ if [ -d /run/systemd/system ] && [ -z "${CI:-}" ]; then
     left="" wanted=$missing missing=""
     for package in $wanted; do
         case $package in
-        orthanc* | nginx-light | postgresql | redis-server | slapd | samba | nfs-ganesha* | lighttpd* | vsftpd) left="$left $package" ;;
+        orthanc* | nginx-light | postgresql | redis-server | slapd | samba | nfs-ganesha* | lighttpd* | vsftpd | nats-server | rsyslog) left="$left $package" ;;
         *) missing="$missing $package" ;;
         esac
     done

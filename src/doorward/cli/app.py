@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import doorward
-from doorward.cli import audit, checks, explain, knowledge, ledger, practice, scope, survey
+from doorward.cli import audit, checks, explain, knowledge, ledger, practice, scope, sensor, survey
 
 app = typer.Typer(
     name="doorward",
@@ -25,6 +25,7 @@ app.command("explain")(explain.explain)
 app.command("practice")(practice.practice)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(scope.app, name="scope")
+app.add_typer(sensor.app, name="sensor")
 
 
 def _print_version(wanted: bool) -> None:
