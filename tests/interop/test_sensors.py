@@ -4,6 +4,9 @@ What was asked is proved by the log of the practice fleet, not by what the audit
 """
 
 import asyncio
+import json
+import os
+import sys
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from doorward.audit.exit_code import ExitCode
 from doorward.practice import evidence
 from doorward.practice.fleet import fleet
 from doorward.practice.log import EventLog
@@ -18,6 +22,7 @@ from doorward.practice.settings import from_names
 from loopback import in_loop
 from peers import POLL_S
 from sensors import (
+    SOURCE,
     CoordinatorProcess,
     NatsServer,
     SensorProcess,
@@ -220,3 +225,28 @@ async def test_a_sensor_waits_for_a_server_and_for_a_survey(server, tmp_path):
             server.start()
             done = await coordinated(server, roster)
     assert done.finished == 1
+
+
+@in_loop
+async def test_a_survey_that_lets_sensors_ask_reports_what_they_found(server, tmp_path):
+    """The fourth and the fifth command of docs/sensors.md, as a person types them."""
+    async with archives(tmp_path, 3) as street:
+        sensor = SensorProcess(server)
+        try:
+            await sensor.until_said("north")
+            options = ("--sensors", server.files.coordinator, "--ledger", tmp_path / "a.ledger")
+            files = ("--json", tmp_path / "a.json", "--timeout", "2")
+            survey = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "doorward", "survey", *street.targets),
+                *map(str, (*options, *files)),
+                env={**os.environ, "PYTHONPATH": str(SOURCE)},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, said = await survey.communicate()
+        finally:
+            sensor.kill()
+    assert survey.returncode == ExitCode.FOUND, said.decode()
+    totals = json.loads((tmp_path / "a.json").read_text())["totals"]
+    assert (totals["unprotected"], totals["studies"]["value"]) == (3, 3 * STUDIES)
+    assert not street.asked_again()

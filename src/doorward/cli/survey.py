@@ -370,7 +370,7 @@ async def _ask(order: _Order, ledger: "Ledger", scan: int, judge: "Judge") -> st
     with screen.following(traffic):
         roster = LedgerRoster(ledger, scan, judge, on_finished=screen.judged)
         _answer_ctrl_c(traffic, screen)
-        await _visit_all(order, ledger.row(scan), roster, settings, traffic, screen)
+        await _visit_all(order, ledger, scan, roster, settings, traffic, screen)
     return traffic.stopped_because
 
 
@@ -395,7 +395,8 @@ def _answer_ctrl_c(traffic: "Traffic", screen: "SurveyScreen") -> None:
 
 async def _visit_all(
     order: _Order,
-    row: "ScanRow",
+    ledger: "Ledger",
+    scan: int,
     roster: "LedgerRoster",
     settings: "SurveySettings",
     traffic: "Traffic",
@@ -413,9 +414,11 @@ async def _visit_all(
     from doorward.audit.sensors.config import load_coordinator_config
     from doorward.audit.sensors.coordinator import coordinate, scan_name
 
+    config, row = load_coordinator_config(order.sensors), ledger.row(scan)
+    config.routes.require(ledger.addresses(scan))
     done = await coordinate(
         roster,
-        load_coordinator_config(order.sensors),
+        config,
         scan=scan_name(row.number, row.plan.started_at),
         settings=settings,
         traffic=traffic,

@@ -315,3 +315,12 @@ def test_every_answer_that_was_acknowledged_survives_a_kill_at_any_moment(file):
     assert spoken <= kept
     # At most one more per life: written, and killed before it was said.
     assert len(kept - spoken) <= 12
+
+
+def test_the_addresses_of_those_who_wait_come_page_by_page(file):
+    with Ledger.open(file, limits=Limits(ledger_rows_at_a_time=2)) as ledger:
+        scan = planned(ledger, *(f"192.0.2.{n}" for n in range(1, 6)))
+        other = planned(ledger, "192.0.2.99")
+        finish_all(ledger, other)
+        assert list(ledger.addresses(scan)) == [f"192.0.2.{n}" for n in range(1, 6)]
+        assert list(ledger.addresses(other)) == []

@@ -146,6 +146,10 @@ class Ledger:
         """Let a system wait again whose visit was stopped; its answers stay."""
         self._systems.put_back(scan, number)
 
+    def addresses(self, scan: int) -> Iterator[str]:
+        """Yield the address of every system that waits, in constant memory."""
+        return self._systems.addresses(scan)
+
     def target(self, number: int) -> Target:
         """Return what was to be visited under a number."""
         return self._systems.target(number)

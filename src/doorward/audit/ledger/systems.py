@@ -8,7 +8,7 @@ many systems there are: they are handed out by number, and those that come back 
 import heapq
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -88,6 +88,17 @@ class Systems:
         )
         self._marks[scan] = max([self._marks[scan], *(row[0] for row in found)])
         return self._visitees(found)
+
+    def addresses(self, scan: int) -> Iterator[str]:
+        """Yield the address of everybody who waits, page by page."""
+        after = 0
+        while page := self._store.rows(
+            "SELECT number, address FROM systems"
+            " WHERE scan = ? AND is_done = 0 AND number > ? ORDER BY number LIMIT ?",
+            (scan, after, self._store.limits.ledger_rows_at_a_time),
+        ):
+            yield from (address for _, address in page)
+            after = page[-1][0]
 
     def target(self, number: int) -> Target:
         """Return what was to be visited under a number; raises ConfigError where there is no such system."""
