@@ -11,7 +11,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -30,7 +30,8 @@ from hostile_audit import SHORT, Watch
 from scripted_peer import archive, finds, scripted_peer, study
 
 pytestmark = pytest.mark.timeout(60)
-TODAY = date(2026, 6, 1)
+#: The survey looks at the clock itself: a permission may end while it runs.
+TODAY = datetime.now(UTC).date()
 HOSPITAL = Scope(
     organisation="Synthetic Hospital",
     networks=(

@@ -103,7 +103,8 @@ async def _visit(
     approach: Approach, tls: TlsContext | None, switch: TlsContext | None
 ) -> AnonymousVisit:
     async with approach.pace.turn():
-        await approach.pace.touch()  # for the second connection, which a list comes over (RFC 959 section 3.2)
+        # Two connections: the list comes over its own (RFC 959 section 3.2).
+        await approach.pace.touch()
         return await visit_as_anonymous(
             approach.endpoint.address,
             approach.endpoint.port,
