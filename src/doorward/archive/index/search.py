@@ -1,0 +1,193 @@
+"""A query page by page: first the numbers of rows, some ten thousand at a time, then their views, some hundred at a time.
+
+Theory of operation: between two pages nothing is held but numbers, so a reader that takes an hour keeps no old state of the
+file alive. Each step goes on after the last number (and day) of the one before. A row that was deleted meanwhile is passed
+over; numbers are never used twice; and the restriction is asked again with each page, so that a study which has become
+invisible is not shown.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from doorward.access.policy import Restriction
+from doorward.archive.index.levels import (
+    INSTANCES_OF_SERIES,
+    INSTANCES_OF_STUDY,
+    MODALITIES_IN_STUDY,
+    PATIENT_COUNTS,
+    SERIES_OF_STUDY,
+    SOP_CLASSES_IN_STUDY,
+    Level,
+    level_of,
+)
+from doorward.archive.index.plan import Order, Plan, Sql, chain, plan_of
+from doorward.archive.index.rows import decode_view
+from doorward.dicom.attributes import Attribute, DataSetView
+from doorward.dicom.query import Query, matches
+from doorward.limits import Limits
+
+_ALIAS = {Level.PATIENT: "s", Level.STUDY: "s", Level.SERIES: "e", Level.IMAGE: "i"}
+_TABLE = {Level.PATIENT: "studies", Level.STUDY: "studies"} | {
+    Level.SERIES: "series",
+    Level.IMAGE: "instances",
+}
+#: After every day and every number.
+_LATEST = ("~", 0)
+
+
+class Search:
+    """One query on its way. ``next_page`` may be called from any thread, by one at a time."""
+
+    def __init__(
+        self,
+        query: Query,
+        level: Level,
+        limits: Limits,
+        *,
+        restriction: Restriction | None = None,
+        order: Order = Order.RECEIVED,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> None:
+        self._plan = plan_of(
+            query,
+            level,
+            restriction=restriction,
+            order=order,
+            is_limited=limit is not None,
+            limits=limits,
+        )
+        self._limits = limits
+        self._left = limit
+        self._skip = offset
+        self._numbers: Sequence[int] = ()
+        self._at = 0
+        self._last = _LATEST
+        self._has_more = limit is None or limit > 0
+        self._page_sql = _page_sql(self._plan)
+
+    def next_page(self, connection: sqlite3.Connection) -> list[DataSetView]:
+        """Return the next answers, [] at the end. Raises sqlite3.Error."""
+        while self._left is None or self._left > 0:
+            if self._at >= len(self._numbers):
+                if not self._has_more:
+                    return []
+                self._find_numbers(connection)
+                continue
+            page = self._numbers[self._at : self._at + self._limits.index_page]
+            self._at += len(page)
+            answers = self._wanted(self._views(connection, page))
+            if answers:
+                return answers
+        return []
+
+    def _wanted(self, views: Sequence[DataSetView]) -> list[DataSetView]:
+        """Return those that match, without the first that are to be left out and those beyond the limit."""
+        plan = self._plan
+        fitting = views if plan.is_exact else [v for v in views if matches(plan.query, v)]
+        wanted = list(fitting[self._skip :])
+        self._skip -= min(self._skip, len(fitting))
+        if self._left is not None:
+            wanted = wanted[: self._left]
+            self._left -= len(wanted)
+        return wanted
+
+    # --- numbers ------------------------------------------------------------------------------------------
+
+    def _find_numbers(self, connection: sqlite3.Connection) -> None:
+        plan = self._plan
+        number = f"{_ALIAS[plan.level]}.number"
+        # In one go at most as many as are wanted, where each of them will be shown.
+        most = self._limits.index_numbers
+        if plan.is_exact and self._left is not None:
+            most = min(most, self._left + self._skip)
+        distinct = "DISTINCT " if plan.is_distinct else ""
+        if plan.order is Order.RECEIVED:
+            after = Sql(f"{number} > ?", (self._last[1],))
+            columns, by = f"'', {number}", number
+        else:
+            after = self._after_newest(number)
+            columns, by = f"s.study_day, {number}", f"s.study_day DESC, {number} DESC"
+        found = connection.execute(
+            f"SELECT {distinct}{columns} FROM {plan.source} WHERE {plan.where.text} AND {after.text}"  # noqa: S608
+            f" ORDER BY {by} LIMIT ?",
+            (*plan.where.values, *after.values, most),
+        ).fetchall()
+        self._numbers = [number for _, number in found]
+        self._at = 0
+        self._has_more = len(found) == most
+        if found:
+            self._last = found[-1]
+
+    def _after_newest(self, number: str) -> Sql:
+        if self._last == _LATEST:
+            return Sql("1")
+        return Sql(f"(s.study_day, {number}) < (?, ?)", self._last)
+
+    # --- views --------------------------------------------------------------------------------------------
+
+    def _views(self, connection: sqlite3.Connection, numbers: Sequence[int]) -> list[DataSetView]:
+        # These are numbers of ours: as JSON, so that a page of any size is one statement.
+        values = (json.dumps(list(numbers)), *self._page_sql.values)
+        rows = connection.execute(self._page_sql.text, values)
+        known: dict[int, dict[int, Attribute]] = {}
+        return [self._view(row, known) for row in rows]
+
+    def _view(self, row: tuple[Any, ...], known: dict[int, dict[int, Attribute]]) -> DataSetView:
+        cells = iter(row)
+        number, text, modalities, classes, count_series, count_instances = islice(cells, 6)
+        counts = json.loads(next(cells))
+        view = known.get(number)
+        if view is None:
+            view = decode_view(text)
+            if self._plan.level is Level.PATIENT:
+                view = {tag: a for tag, a in view.items() if level_of(tag) is Level.PATIENT}
+            else:
+                view[MODALITIES_IN_STUDY] = _listed("CS", modalities)
+                view[SOP_CLASSES_IN_STUDY] = _listed("UI", classes)
+                view[SERIES_OF_STUDY] = _count(count_series)
+                view[INSTANCES_OF_STUDY] = _count(count_instances)
+            view.update(zip(PATIENT_COUNTS, map(_count, counts), strict=False))
+            known[number] = view
+        for text in cells:
+            if isinstance(text, int):
+                view[INSTANCES_OF_SERIES] = _count(text)
+            else:
+                view = view | decode_view(text)
+        return view
+
+
+def _listed(vr: str, cell: str) -> Attribute:
+    return Attribute(vr, tuple(cell.split("\\")) if cell else ())
+
+
+def _count(number: int) -> Attribute:
+    return Attribute("IS", (str(number),))
+
+
+def _page_sql(plan: Plan) -> Sql:
+    """Return the statement for the rows of one page, in the order of its numbers."""
+    seen = plan.restriction("s")
+    counts = Sql("'[]'")
+    if plan.wants_patient_counts:
+        inner = plan.restriction("f")
+        text = (
+            "(SELECT json_array(count(*), sum(f.series), sum(f.instances))"  # noqa: S608
+            f" FROM studies f WHERE f.patient = s.patient AND {inner.text})"
+        )
+        counts = Sql(text, inner.values)
+    columns = f"s.number, s.view, s.modalities, s.sop_classes, s.series, s.instances, {counts.text}"
+    if plan.level >= Level.SERIES:
+        columns += ", e.view, e.instances"
+    if plan.level is Level.IMAGE:
+        columns += ", i.view"
+    alias = _ALIAS[plan.level]
+    text = (
+        f"WITH n(value, place) AS MATERIALIZED (SELECT value, key FROM json_each(?)) SELECT {columns}"  # noqa: S608
+        f" FROM n CROSS JOIN {_TABLE[plan.level]} {alias} ON {alias}.number = n.value"
+        f"{chain(max(plan.level, Level.STUDY))} WHERE {seen.text} ORDER BY n.place"
+    )
+    return Sql(text, (*counts.values, *seen.values))

@@ -1,0 +1,79 @@
+"""A query page by page: each answer once, in order, whatever the pages are."""
+
+import dataclasses
+from contextlib import closing
+
+import pytest
+
+from doorward.archive.index.filing import Filing
+from doorward.archive.index.levels import Level
+from doorward.archive.index.plan import Order
+from doorward.archive.index.search import Search
+from doorward.archive.index.store import open_writer
+from doorward.limits import DEFAULT_LIMITS
+from index_entries import entry, query, texts
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory):
+    file = tmp_path_factory.mktemp("search") / "index"
+    with closing(open_writer(file, DEFAULT_LIMITS)) as connection:
+        # Each name has two groups, so that a search by text meets each study twice.
+        entries = [
+            entry(f"{n}.1.1", StudyDate=f"202001{n:02}", PatientName=f"Doe^{n}=Doe^^{n}")
+            for n in range(1, 11)
+        ]
+        Filing(connection, DEFAULT_LIMITS).file(entries)
+        yield connection
+
+
+def pages(connection, *, page, numbers, **named):
+    limits = dataclasses.replace(DEFAULT_LIMITS, index_page=page, index_numbers=numbers)
+    keys = named.pop("keys", {})
+    search = Search(query(**keys), Level.STUDY, limits, **named)
+    found = []
+    while answers := search.next_page(connection):
+        found.append([int(uid) for uid in texts(answers, "StudyInstanceUID")])
+    assert search.next_page(connection) == []
+    return found
+
+
+@pytest.mark.parametrize("page", (1, 3, 100))
+@pytest.mark.parametrize("numbers", (1, 4, 10, 100))
+@pytest.mark.parametrize("keys", ({}, {"PatientName": "doe*"}, {"PatientName": "*o*"}))
+def test_each_answer_comes_once_and_in_order(connection, page, numbers, keys):
+    found = pages(connection, page=page, numbers=numbers, keys=keys)
+    assert [n for one in found for n in one] == list(range(1, 11))
+    assert max(map(len, found)) <= page
+    newest = pages(connection, page=page, numbers=numbers, keys=keys, order=Order.NEWEST)
+    assert [n for one in newest for n in one] == list(range(10, 0, -1))
+
+
+@pytest.mark.parametrize("keys", ({}, {"PatientName": "*e^*"}))
+@pytest.mark.parametrize(
+    ("limit", "offset", "expected"),
+    ((0, 0, []), (3, 0, [1, 2, 3]), (3, 8, [9, 10]), (2, 4, [5, 6]), (None, 9, [10]), (5, 99, [])),
+)
+def test_a_limit_and_an_offset_cut_out_a_piece(connection, keys, limit, offset, expected):
+    for numbers in (2, 100):
+        found = pages(connection, page=2, numbers=numbers, keys=keys, limit=limit, offset=offset)
+        assert [n for one in found for n in one] == expected
+
+
+def test_few_wanted_are_few_read(connection):
+    statements = []
+    connection.set_trace_callback(statements.append)
+    pages(connection, page=100, numbers=100, limit=2)
+    assert any("LIMIT 2" in text for text in statements)
+    assert any("[1, 2]" in text for text in statements)
+    assert len(statements) == 2
+    connection.set_trace_callback(None)
+
+
+def test_nothing_is_held_between_two_pages(connection):
+    search = Search(query(), Level.STUDY, dataclasses.replace(DEFAULT_LIMITS, index_page=1))
+    search.next_page(connection)
+    assert not connection.in_transaction
+    connection.execute("INSERT INTO study_labels VALUES (1, 'x')")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert len(search.next_page(connection)) == 1
