@@ -427,6 +427,19 @@ class Limits:
         3_600.0, "seconds", "an unreferenced blob is left alone: its index row may be on its way"
     )
     blob_damaged_named: int = _bound(1_000, "blobs", "named by one verification; all are counted")
+    # --- receiving and giving (net/incoming.py, archive/) ---
+    incoming_bytes: int = _bound(
+        1_048_576, "bytes", "of one data set that wait to be written before its sender has to wait"
+    )
+    ingest_head_bytes: int = _bound(
+        16_777_216, "bytes", "of a data set before its pixels, held while it is read; usual: 10,000"
+    )
+    ingest_value_bytes: int = _bound(
+        65_536, "bytes", "of one value before the pixels; a longer one is passed over unread"
+    )
+    retrieve_instances: int = _bound(
+        20_000, "instances", "sent by one C-GET or C-MOVE; a CT study has some 2,000"
+    )
     # --- index (archive/index/) ---
     index_batch: int = _bound(
         1_000, "entries", "that share one commit; a sync costs as much as some fifty of them"

@@ -42,7 +42,7 @@ PRESETS: Mapping[str, frozenset[Operation]] = {
 _NOTHING: frozenset[Operation] = frozenset()
 
 #: What is said where a study decides: the same whether it is hidden by a rule or allowed by none.
-_NOT_THIS_STUDY = "Not permitted for this study"
+NOT_THIS_STUDY = "Not permitted for this study"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,10 +161,10 @@ def _with_effect(rules: tuple[Rule, ...], effect: Effect) -> list[Rule]:
 
 def _denied_by(rule: Rule, studies: Studies) -> Decision:
     # A rule about some studies is not named to the caller: "vip" would already say something about the study.
-    reason = "A rule denies this to you" if studies == Studies() else _NOT_THIS_STUDY
+    reason = "A rule denies this to you" if studies == Studies() else NOT_THIS_STUDY
     return Decision(is_allowed=False, reason=reason, rule=rule.name)
 
 
 def _unmentioned(operation: Operation, *, is_for_some: bool) -> Decision:
-    reason = _NOT_THIS_STUDY if is_for_some else f"No rule lets you {_in_words(operation)}"
+    reason = NOT_THIS_STUDY if is_for_some else f"No rule lets you {_in_words(operation)}"
     return Decision(is_allowed=False, reason=reason, rule="(default)")

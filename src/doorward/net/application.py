@@ -1,11 +1,11 @@
 """What a server offers: an ``Application`` decides and produces, and never sees a socket. Its defaults refuse everything."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from doorward.net.suboperations import MovePlan
-from doorward.net.transfer import Instance, Receiver
+from doorward.net.transfer import Answer, Receiver, Source, StreamReceiver
 from doorward.wire.command import CFindRequest, CGetRequest, CMoveRequest, CStoreRequest
 from doorward.wire.negotiation import AcceptedContext
 from doorward.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest
@@ -20,8 +20,12 @@ CANCELLED = 0xFE00
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 #: Failed: unrecognized operation (PS3.7 Annex C.5.24).
 UNRECOGNIZED_OPERATION = 0x0211
-#: One response to C-FIND: a pending status with its identifier, or the final status with None.
-Match = tuple[int, bytes | None]
+#: One response to C-FIND: a pending status with its identifier, or the final status with None or as an Answer.
+Match = tuple[int, bytes | None] | Answer
+#: What answers a C-GET: what to send back, or why not.
+Found = Iterable[Source] | Answer | int
+#: What answers a C-MOVE: where to send what, or why not.
+Planned = MovePlan | Answer | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ class Application:
         """Answer an association request; None leaves it unanswered."""
         return AssociateReject(result=1, source=1, reason=1)
 
-    def echo(self, peer: Peer) -> int:
+    def echo(self, peer: Peer) -> Answer | int:
         """Return the status of C-ECHO."""
         return SUCCESS
 
@@ -70,21 +74,26 @@ class Application:
     def cancelled(self, peer: Peer) -> None:
         """The peer wants no more of what is running (C-CANCEL)."""
 
-    def store(self, peer: Peer, context: AcceptedContext, request: CStoreRequest) -> Receiver | int:
+    def store(
+        self, peer: Peer, context: AcceptedContext, request: CStoreRequest
+    ) -> Receiver | StreamReceiver | int:
         """Return who takes the data set, or the status that refuses it."""
         return SOP_CLASS_NOT_SUPPORTED
 
     def get(
         self, peer: Peer, context: AcceptedContext, request: CGetRequest, identifier: bytes
-    ) -> Iterable[Instance] | int:
+    ) -> Found | Awaitable[Found]:
         """Return what to send back on the same association, or the status that refuses."""
         return SOP_CLASS_NOT_SUPPORTED
 
     def move(
         self, peer: Peer, context: AcceptedContext, request: CMoveRequest, identifier: bytes
-    ) -> MovePlan | int:
+    ) -> Planned | Awaitable[Planned]:
         """Return what to send where, or the status that refuses (A801: destination unknown)."""
         return SOP_CLASS_NOT_SUPPORTED
+
+    def retrieved(self, peer: Peer, *, completed: int, failed: int, status: int) -> None:
+        """The final response of a C-GET or C-MOVE was given; ``completed`` includes those with a warning."""
 
     def ended(self, peer: Peer, *, in_order: bool) -> None:
         """The association is over."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from doorward.errors import DoorwardError
 from doorward.net.application import CANCELLED, SUCCESS, Match, Peer
 from doorward.net.connection import Connection
+from doorward.net.incoming import StreamedStore
 from doorward.net.suboperations import SubOperations
-from doorward.net.transfer import IncomingStore
+from doorward.net.transfer import Answer, IncomingStore
 from doorward.wire.command import (
     CCancelRequest,
     CEchoRequest,
@@ -70,7 +71,7 @@ class Session:
         )
         self._request_context = 0
         self._identifier = bytearray()
-        self._incoming: IncomingStore | None = None
+        self._incoming: IncomingStore | StreamedStore | None = None
         self._ignored = False  # the data set that is coming belongs to a command we refused
         self._is_cancelled = False
         self._is_ending = False
@@ -185,7 +186,7 @@ class Session:
 
     def idle_since(self) -> float:
         """Loop time of the last sign of life; a running operation counts as one."""
-        if self.is_busy:
+        if self.is_busy and self._incoming is None:
             return asyncio.get_running_loop().time()
         return self.connection.last_read_at
 
@@ -195,9 +196,7 @@ class Session:
         self._ignored = False
         match command:
             case CStoreRequest() if command.has_data_set:
-                context = self.connection.association.contexts[context_id]
-                taker = self._application.store(self.peer, context, command)
-                self._incoming = IncomingStore(context, command, taker)
+                self._begin_store(self.connection.association.contexts[context_id], command)
             case CStoreResponse() if self.sub_operations is not None:
                 self.sub_operations.answered(command)
             case CFindRequest() | CGetRequest() | CMoveRequest():
@@ -206,12 +205,15 @@ class Session:
                 if not command.has_data_set:
                     self._begin()
             case CEchoRequest():
+                answer = self._application.echo(self.peer)
+                answer = Answer(answer) if isinstance(answer, int) else answer
                 self._send(
                     context_id,
                     CEchoResponse(
                         message_id_being_responded_to=command.message_id,
                         affected_sop_class_uid=command.affected_sop_class_uid,
-                        status=self._application.echo(self.peer),
+                        status=answer.status,
+                        error_comment=answer.comment,
                     ),
                 )
             case CCancelRequest():
@@ -229,6 +231,9 @@ class Session:
             self._incoming.fragment(event.fragment)
             if event.is_last:
                 incoming, self._incoming = self._incoming, None
+                if isinstance(incoming, StreamedStore):
+                    incoming.end()
+                    return
                 self._send(incoming.context.id, incoming.response(incoming.end()))
                 if self._is_ending:
                     self.abort()
@@ -238,6 +243,21 @@ class Session:
                 self.abort()
             elif event.is_last:
                 self._begin()
+
+    def _begin_store(self, context: AcceptedContext, request: CStoreRequest) -> None:
+        if self.is_busy:  # as in _begin
+            self.abort()
+            return
+        taker = self._application.store(self.peer, context, request)
+        if callable(taker):
+            streamed = self._incoming = StreamedStore(self.connection, context, request, taker)
+            self._run(self._store(streamed))
+        else:
+            self._incoming = IncomingStore(context, request, taker)
+
+    async def _store(self, incoming: StreamedStore) -> None:
+        answer = await incoming.run()
+        self.send_now(incoming.context.id, incoming.response(answer.status, answer.comment))
 
     def _begin(self) -> None:
         """The request is whole: find, get or move."""
@@ -253,11 +273,11 @@ class Session:
                 self._find(context, request, identifier)
             case CGetRequest():
                 found = self._application.get(self.peer, context, request, identifier)
-                self.sub_operations = SubOperations.for_get(self, context, request, found)
+                self.sub_operations = SubOperations(self, context, request, found)
                 self._run(self.sub_operations.run())
             case CMoveRequest():
                 plan = self._application.move(self.peer, context, request, identifier)
-                self.sub_operations = SubOperations.for_move(self, context, request, plan)
+                self.sub_operations = SubOperations(self, context, request, plan)
                 self._run(self.sub_operations.run())
             case None:
                 pass
@@ -298,6 +318,10 @@ class Session:
     def found(self, matches: int, status: int) -> None:
         """Tell the application that its answer was given."""
         self._application.found(self.peer, matches=matches, status=status)
+
+    def retrieved(self, completed: int, failed: int, status: int) -> None:
+        """Tell the application how a C-GET or C-MOVE came out."""
+        self._application.retrieved(self.peer, completed=completed, failed=failed, status=status)
 
     async def _find_on(self, matches: Iterator[Match], responses: "_FindResponses") -> None:
         """Go on with a long list: write, let the peer read, look for C-CANCEL."""
@@ -359,6 +383,9 @@ class _FindResponses:
             if match is None:
                 self._matches += sent
                 return self.finish(SUCCESS)
+            if isinstance(match, Answer):
+                self._matches += sent
+                return self.finish(match.status, match.comment)
             status, identifier = match
             if identifier is None:
                 self._matches += sent
@@ -375,18 +402,19 @@ class _FindResponses:
         self.send(iter((match,)), 1)
         return self._is_finished
 
-    def finish(self, status: int) -> bool:
+    def finish(self, status: int, comment: str = "") -> bool:
         """Send the final response once; returns True."""
         if not self._is_finished:
             self._is_finished = True
-            self._association.send_message(self._context_id, self._response(status, False))
+            self._association.send_message(self._context_id, self._response(status, False, comment))
             self._session.found(self._matches, status)
         return True
 
-    def _response(self, status: int, has_data_set: bool) -> CFindResponse:
+    def _response(self, status: int, has_data_set: bool, comment: str = "") -> CFindResponse:
         return CFindResponse(
             message_id_being_responded_to=self._request.message_id,
             affected_sop_class_uid=self._request.affected_sop_class_uid,
             status=status,
+            error_comment=comment,
             has_data_set=has_data_set,
         )

@@ -1,15 +1,16 @@
 """C-GET and C-MOVE as a performer: the C-STORE sub-operations and their counters (PS3.4 sections C.4.2 and C.4.3)."""
 
 import asyncio
+import inspect
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from doorward.errors import DoorwardError
+from doorward.errors import DoorwardError, StorageError
 from doorward.net.client import Proposal, Requestor, associate
 from doorward.net.dial import Gate
-from doorward.net.transfer import Instance, store
+from doorward.net.transfer import Answer, Source, send_streamed, store
 from doorward.wire.command import (
     CGetRequest,
     CGetResponse,
@@ -43,8 +44,12 @@ class MovePlan:
     called_ae_title: str
     calling_ae_title: str
     originator_ae_title: str
-    instances: Iterable[Instance]
+    instances: Iterable[Source]
     tls: ssl.SSLContext | None = None
+
+
+#: What an application says to a C-GET or C-MOVE.
+Prepared: TypeAlias = Iterable[Source] | MovePlan | Answer | int
 
 
 class SubOperations:
@@ -55,45 +60,16 @@ class SubOperations:
         session: "Session",
         context: AcceptedContext,
         request: CGetRequest | CMoveRequest,
-        instances: Iterable[Instance],
-        plan: MovePlan | None,
-        refusal: int,
+        prepared: Prepared | Awaitable[Prepared],
     ) -> None:
         self._session = session
         self._context = context
         self._request = request
-        self._instances = list(instances)
-        self._plan = plan
-        self._refusal = refusal
+        self._prepared = prepared
+        self._instances: list[Source] = []
         self._response: asyncio.Future[int] | None = None
         self._is_cancelled = False
         self._completed = self._failed = self._warned = 0
-
-    @classmethod
-    def for_get(
-        cls,
-        session: "Session",
-        context: AcceptedContext,
-        request: CGetRequest,
-        found: Iterable[Instance] | int,
-    ) -> "SubOperations":
-        """Return the sub-operations that answer a C-GET; ``found`` may be the status that refuses it."""
-        if isinstance(found, int):
-            return cls(session, context, request, (), None, found)
-        return cls(session, context, request, found, None, 0)
-
-    @classmethod
-    def for_move(
-        cls,
-        session: "Session",
-        context: AcceptedContext,
-        request: CMoveRequest,
-        plan: MovePlan | int,
-    ) -> "SubOperations":
-        """Return the sub-operations that answer a C-MOVE; ``plan`` may be the status that refuses it."""
-        if isinstance(plan, int):
-            return cls(session, context, request, (), None, plan)
-        return cls(session, context, request, plan.instances, plan, 0)
 
     # --- the session calls these ---------------------------------------------------------------------------------
 
@@ -113,14 +89,19 @@ class SubOperations:
 
     async def run(self) -> None:
         """Perform all and send the final response."""
-        if self._refusal:
-            self._respond(self._refusal)
-            return
         try:
-            if self._plan is None:
-                await self._get()
-            else:
-                await self._move(self._plan)
+            prepared = self._prepared
+            if inspect.isawaitable(prepared):
+                prepared = await prepared
+            if isinstance(prepared, int):
+                prepared = Answer(prepared)
+            if isinstance(prepared, Answer) and prepared.status:
+                self._respond(prepared.status, prepared.comment)
+                return
+            if isinstance(prepared, MovePlan):
+                await self._move(prepared)
+            elif not isinstance(prepared, Answer):
+                await self._get(prepared)
         except asyncio.CancelledError:
             if not self._session.connection.is_gone:
                 raise
@@ -129,14 +110,15 @@ class SubOperations:
 
     # --- inner ---------------------------------------------------------------------------------------------------
 
-    async def _get(self) -> None:
+    async def _get(self, instances: Iterable[Source]) -> None:
+        self._instances = list(instances)
         for number, instance in enumerate(self._instances, 1):
             if self._is_cancelled:
                 return
             self._count(await self._send_back(number, instance))
             self._respond(_PENDING)
 
-    async def _send_back(self, number: int, instance: Instance) -> int:
+    async def _send_back(self, number: int, instance: Source) -> int:
         """Send one instance on the association of the C-GET and return the status of its C-STORE."""
         connection = self._session.connection
         context = _context_of(connection.association.contexts.values(), instance)
@@ -148,13 +130,22 @@ class SubOperations:
             affected_sop_class_uid=instance.sop_class_uid,
             affected_sop_instance_uid=instance.sop_instance_uid,
         )
-        self._session.send_now(context.id, request, instance.data_set)
-        async with asyncio.timeout(connection.limits.reply_s):
-            await connection.writable()
+        try:
+            await send_streamed(connection, context, request, instance.pieces(), self._writable)
+        except StorageError:
+            if connection.association.must_close:
+                raise  # in the middle of the data set: nothing more can be said
+            return _ALL_FAILED
+        await self._writable()
         async with asyncio.timeout(connection.limits.reply_s):
             return await self._response
 
+    async def _writable(self) -> None:
+        async with asyncio.timeout(self._session.connection.limits.reply_s):
+            await self._session.connection.writable()
+
     async def _move(self, plan: MovePlan) -> None:
+        self._instances = list(plan.instances)
         contexts = sorted({(i.sop_class_uid, i.transfer_syntax_uid) for i in self._instances})
         proposal = Proposal(
             called_ae_title=plan.called_ae_title,
@@ -205,7 +196,7 @@ class SubOperations:
             return _ALL_FAILED
         return _SOME_FAILED if self._failed or self._warned else _SUCCESS
 
-    def _respond(self, status: int) -> None:
+    def _respond(self, status: int, comment: str = "") -> None:
         remaining = len(self._instances) - self._completed - self._failed - self._warned
         is_ongoing = status in (_PENDING, _CANCELLED)
         response = CGetResponse if isinstance(self._request, CGetRequest) else CMoveResponse
@@ -215,15 +206,19 @@ class SubOperations:
                 message_id_being_responded_to=self._request.message_id,
                 affected_sop_class_uid=self._request.affected_sop_class_uid,
                 status=status,
+                error_comment=comment,
                 number_of_remaining_suboperations=remaining if is_ongoing else None,
                 number_of_completed_suboperations=self._completed,
                 number_of_failed_suboperations=self._failed,
                 number_of_warning_suboperations=self._warned,
             ),
         )
+        if status != _PENDING:
+            completed = self._completed + self._warned
+            self._session.retrieved(completed, self._failed, status)
 
 
-def _context_of(contexts: Iterable[AcceptedContext], instance: Instance) -> AcceptedContext | None:
+def _context_of(contexts: Iterable[AcceptedContext], instance: Source) -> AcceptedContext | None:
     for context in contexts:
         if (
             context.abstract_syntax == instance.sop_class_uid

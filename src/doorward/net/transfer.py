@@ -5,12 +5,13 @@ its promise never to take and never to change can be read off the code.
 Data sets go through as bytes in the transfer syntax of their context; nothing is decoded, nothing is transcoded.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from doorward.errors import LocalProtocolError
 from doorward.net.client import Requestor
+from doorward.net.connection import Connection
 from doorward.wire.command import (
     CGetRequest,
     CGetResponse,
@@ -40,6 +41,18 @@ class Receiver(Protocol):
         """The association ended in the middle of the data set."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, and what is said with it: Error Comment (0000,0902), LO, at most 64 characters, no patient data."""
+
+    status: int
+    comment: str = field(default="", repr=False)
+
+
+#: Takes one data set as its fragments come, at its own pace, and answers when it may be answered. Cancelled where the
+#: association ends before.
+StreamReceiver = Callable[[AsyncIterator[bytes]], Awaitable[Answer]]
+
 #: Called for each incoming C-STORE: returns who takes the data set, or a status that refuses it.
 OnStore = Callable[[AcceptedContext, CStoreRequest], Receiver | int]
 
@@ -52,6 +65,34 @@ class Instance:
     sop_instance_uid: str
     transfer_syntax_uid: str
     data_set: bytes = field(repr=False)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the data set in pieces that are worth a write."""
+        if len(self.data_set) <= _PIECE:
+            yield self.data_set
+            return
+        view = memoryview(self.data_set)
+        for at in range(0, len(view), _PIECE):
+            yield bytes(view[at : at + _PIECE])
+
+
+class Source(Protocol):
+    """One composite instance that is read while it is sent; ``Instance`` is one that is in memory."""
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP Class UID."""
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP Instance UID."""
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """What it is written in, and therefore sent in."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the data set; raises StorageError, before the first piece where it cannot be read at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +107,7 @@ class RetrieveResult:
 
 async def store(
     requestor: Requestor,
-    instance: Instance,
+    instance: Source,
     *,
     move_originator: tuple[str, int] | None = None,
 ) -> int:
@@ -92,7 +133,7 @@ async def store(
             move_originator_message_id=originator_id,
         )
 
-    await send_request(requestor, context, make, operation, _pieces(instance.data_set))
+    await send_request(requestor, context, make, operation, instance.pieces())
     return operation.status
 
 
@@ -101,33 +142,52 @@ async def send_request(
     context: AcceptedContext,
     make: Callable[[int], CStoreRequest],
     operation: "_Store",
-    pieces: Iterable[bytes],
+    pieces: AsyncIterable[bytes],
 ) -> None:
     """Send a request whose data set is streamed: no more than one piece is queued beyond what the transport holds."""
     connection = requestor.connection
     requestor.begin(operation)
     try:
-        connection.association.send_message(context.id, make(requestor.next_message_id()))
-        held = None
-        for piece in pieces:
-            if held is not None:
-                connection.association.send_fragment(context.id, held, is_last=False)
-                connection.flush()
-                await requestor.writable()
-            held = piece
-        connection.association.send_fragment(context.id, held or b"", is_last=True)
-        connection.flush()
+        await send_streamed(
+            connection, context, make(requestor.next_message_id()), pieces, requestor.writable
+        )
     except BaseException:
         requestor.give_up(operation)
         raise
     await requestor.finish(operation)
 
 
-def _pieces(data: bytes) -> Iterable[bytes]:
-    if len(data) <= _PIECE:
-        return (data,)
-    view = memoryview(data)
-    return (bytes(view[at : at + _PIECE]) for at in range(0, len(data), _PIECE))
+async def send_streamed(
+    connection: Connection,
+    context: AcceptedContext,
+    request: CStoreRequest,
+    pieces: AsyncIterable[bytes],
+    writable: Callable[[], Awaitable[object]],
+) -> None:
+    """Send a request and its data set; nothing was sent where ``pieces`` fails before its first piece.
+
+    Where it fails later the association is aborted: half a data set must not pass for a whole one. ``writable`` waits for
+    the peer, with the bound of whoever sends.
+    """
+    held: bytes | None = None
+    try:
+        async for piece in pieces:
+            if held is None:
+                connection.association.send_message(context.id, request)
+            else:
+                connection.association.send_fragment(context.id, held, is_last=False)
+                connection.flush()
+                await writable()
+            held = piece
+    except BaseException:
+        if held is not None:
+            connection.association.abort()
+            connection.flush()
+        raise
+    if held is None:
+        connection.association.send_message(context.id, request)
+    connection.association.send_fragment(context.id, held or b"", is_last=True)
+    connection.flush()
 
 
 async def get(
@@ -282,11 +342,12 @@ class IncomingStore:
         if self._receiver is not None:
             self._receiver.abandon()
 
-    def response(self, status: int) -> CStoreResponse:
+    def response(self, status: int, comment: str = "") -> CStoreResponse:
         """Return the C-STORE-RSP for a status."""
         return CStoreResponse(
             message_id_being_responded_to=self._request.message_id,
             status=status,
+            error_comment=comment,
             affected_sop_class_uid=self._request.affected_sop_class_uid,
             affected_sop_instance_uid=self._request.affected_sop_instance_uid,
         )

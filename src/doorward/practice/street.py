@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from doorward.dicom.part10 import syntax_of
 from doorward.net.application import Application, Match, Peer
 from doorward.net.suboperations import MovePlan
-from doorward.net.transfer import Instance, Receiver
+from doorward.net.transfer import Answer, Instance, Receiver
 from doorward.practice.archive import PracticeArchive
 from doorward.practice.log import EventLog, keys_of
 from doorward.practice.personas import TlsDemand
@@ -80,7 +80,7 @@ class Street(Application):
 
     # --- services -------------------------------------------------------------------------------------------------
 
-    def echo(self, peer: Peer) -> int:
+    def echo(self, peer: Peer) -> Answer | int:
         """Answer."""
         if self._log is not None:
             self._note("echo", peer)

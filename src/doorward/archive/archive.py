@@ -1,0 +1,132 @@
+"""The archive as one thing: a folder with blobs, index and journal, who is known, and the door to them.
+
+    blobs/     what was received (``archive.blobs``)
+    index      what is held, one SQLite file (``archive.index``)
+    journal/   what happened (``access.journal``)
+
+Opened in this order, closed in the other one: what is still going on may write to the journal to the very end.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from doorward.access.identity import Register
+from doorward.access.journal.journal import Journal
+from doorward.access.journal.record import Entry, Event
+from doorward.access.rules import Rules
+from doorward.access.volume import Volume
+from doorward.archive.blobs.disk import LocalDisk
+from doorward.archive.blobs.store import BlobStore
+from doorward.archive.giving import Destination, Giving
+from doorward.archive.index.index import Index
+from doorward.archive.ingest import Ingest
+from doorward.archive.services import DicomServices, Settings
+from doorward.errors import ConfigError
+from doorward.limits import DEFAULT_LIMITS, Limits
+
+
+def _now() -> datetime:
+    """Return the time in the zone of this machine: the policy counts the ages of studies from its day."""
+    return datetime.now().astimezone()
+
+
+class Archive:
+    """One open archive. Open it by ``Archive.open``; ``services`` is what ``net.server`` serves."""
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        index: Index,
+        journal: Journal,
+        settings: Settings,
+        limits: Limits,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.blobs = blobs
+        self.index = index
+        self.journal = journal
+        self.settings = settings
+        self.volume = Volume(key=secrets.token_bytes(32), limits=limits)
+        self.services = DicomServices(
+            ingest=Ingest(blobs=blobs, index=index, journal=journal, limits=limits),
+            giving=Giving(
+                index=index, blobs=blobs, journal=journal, volume=self.volume, limits=limits
+            ),
+            journal=journal,
+            settings=lambda: self.settings,
+            now=now,
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        register: Register,
+        rules: Rules,
+        ae_title: str = "DOORWARD",
+        destinations: Iterable[Destination] = (),
+        limits: Limits = DEFAULT_LIMITS,
+        now: Callable[[], datetime] = _now,
+    ) -> Self:
+        """Open the archive in a folder, made where there is none. Its start is in the journal when this returns.
+
+        An empty register or no rules serve nobody. Raises ConfigError where another process has it or something else lies
+        there, or where a destination comes twice; StorageError.
+        """
+        known = {one.ae_title: one for one in destinations}
+        settings = Settings(ae_title=ae_title, register=register, rules=rules, destinations=known)
+        blobs, index, journal = await asyncio.to_thread(_open, folder, limits)
+        archive = cls(blobs, index, journal, settings, limits, now)
+        try:
+            await journal.write(Entry(event=Event.START, subject=ae_title))
+        except BaseException:
+            await archive.close()
+            raise
+        return archive
+
+    def use(self, *, register: Register | None = None, rules: Rules | None = None) -> None:
+        """Put another register, other rules, or both in place: they hold from the next operation on."""
+        self.settings = replace(
+            self.settings,
+            register=self.settings.register if register is None else register,
+            rules=self.settings.rules if rules is None else rules,
+        )
+
+    async def close(self) -> None:
+        """Close all of it; serve nobody any more before. Raises StorageError."""
+        try:
+            await self.journal.write(Entry(event=Event.STOP))
+        finally:
+            try:
+                await asyncio.to_thread(self.index.close)
+            finally:
+                await asyncio.to_thread(self.blobs.close)
+                await self.journal.close()
+
+
+def _open(folder: Path, limits: Limits) -> tuple[BlobStore, Index, Journal]:
+    disk = LocalDisk()
+    disk.make_folder(str(folder))
+    disk.make_folder(str(folder / "blobs"))
+    blobs = BlobStore.open(folder / "blobs", limits=limits)
+    try:
+        has_blobs = any((folder / "blobs" / "blobs").glob("*/*"))
+        if has_blobs and not (folder / "index").exists():
+            hint = "Restore it from a backup, or make it anew from the blobs: 'reindex'."
+            raise ConfigError("the index is missing beside its blobs", file=folder, hint=hint)
+        index = Index.open(folder / "index", limits=limits)
+        try:
+            journal = Journal(folder / "journal", limits=limits)
+        except BaseException:
+            index.close()
+            raise
+    except BaseException:
+        blobs.close()
+        raise
+    return blobs, index, journal

@@ -1,0 +1,264 @@
+"""C-STORE: fragments into a blob, what they say into the index, what happened into the journal; then success (promise 7).
+
+Theory of operation. The fragments go into the blob as they come, behind a preamble and file meta information of our own, so
+the data set is kept byte by byte in the transfer syntax in which it came, known to us or not. As soon as the head of the
+data set is here the policy is asked; what it refuses is not written any further. At the end stand, in this order: the blob
+is durable, the index, the journal, the answer. A crash in between leaves what nobody was told about, and sending it again
+completes it: the same content has the same name.
+
+The meta information holds nothing that a newer version of this program would write otherwise; the same instance would else
+be another content after an update.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import NamedTuple
+
+from doorward.access.identity import Decision, Identity, Operation, Subject
+from doorward.access.journal.journal import Journal
+from doorward.access.journal.record import Entry as Record
+from doorward.access.journal.record import Event
+from doorward.access.journal.record import Outcome as Ending
+from doorward.access.policy import decide
+from doorward.access.rules import Rules
+from doorward.archive.blobs.store import BlobStore
+from doorward.archive.head import Head
+from doorward.archive.index.entry import Entry, Outcome, Written
+from doorward.archive.index.index import Index
+from doorward.archive.index.levels import (
+    REFERRING_PHYSICIAN,
+    SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    STUDY_DATE,
+    STUDY_INSTANCE_UID,
+    Level,
+    split,
+)
+from doorward.dicom.attributes import Attribute, DataSetView
+from doorward.dicom.part10 import write_file_meta
+from doorward.dicom.values import is_date
+from doorward.errors import (
+    LimitExceeded,
+    LocalProtocolError,
+    PeerProtocolError,
+    StorageError,
+    StorageFull,
+    UsageError,
+)
+from doorward.limits import Limits
+from doorward.net.client import IMPLEMENTATION_CLASS_UID
+from doorward.net.transfer import Answer
+
+SUCCESS = Answer(0x0000)
+#: Refused: not authorized (PS3.7 Annex C.4.25).
+NOT_AUTHORISED = 0x0124
+#: C-STORE (PS3.4 Table B.2-1): out of resources; data set does not match SOP class; cannot understand; a warning.
+_OUT_OF_RESOURCES = 0xA700
+_DOES_NOT_MATCH = 0xA900
+_NOT_UNDERSTOOD = 0xC000
+_KEPT_ASIDE = Answer(0xB000, "Kept aside: this UID is held with other content")
+_NONE = Attribute("UI")
+
+
+class Door(NamedTuple):
+    """What a store needs to know of who sends: asked again whenever it matters, since it may be revoked."""
+
+    identity: Callable[[], Identity | None]
+    rules: Callable[[], Rules]
+    now: Callable[[], datetime]
+    #: Address and titles of the association.
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """Takes instances in."""
+
+    blobs: BlobStore
+    index: Index
+    journal: Journal
+    limits: Limits
+
+    async def take(
+        self,
+        fragments: AsyncIterator[bytes],
+        door: Door,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+    ) -> Answer:
+        """Return the answer to one C-STORE; success says that all of it is durable. Raises nothing a peer can cause."""
+        arrival = _Arrival(self, door, sop_class_uid, sop_instance_uid, transfer_syntax_uid)
+        try:
+            answer, decision = await arrival.take(fragments)
+        except (StorageError, LimitExceeded, PeerProtocolError, UsageError) as error:
+            answer, decision = _answer_to(error), None
+        if answer.status == SUCCESS.status or answer == _KEPT_ASIDE:
+            return answer
+        return await arrival.refused(answer, decision)
+
+
+def _answer_to(error: Exception) -> Answer:
+    """Return what is said about a fault: whose it is, never what was read."""
+    match error:
+        case StorageFull():
+            return Answer(_OUT_OF_RESOURCES, "No room is left")
+        case StorageError():
+            return Answer(_OUT_OF_RESOURCES, "The storage has failed")
+        case LimitExceeded():
+            return Answer(_OUT_OF_RESOURCES, f"More than {error.limit} allows"[:64])
+        case PeerProtocolError():
+            return Answer(_NOT_UNDERSTOOD, f"Malformed: {error.field}"[:64])
+        case _:
+            return Answer(_NOT_UNDERSTOOD, "A UID or a value cannot be kept")
+
+
+class _Arrival:
+    """One instance on its way in."""
+
+    def __init__(
+        self, ingest: Ingest, door: Door, sop_class: str, instance: str, syntax: str
+    ) -> None:
+        self._ingest = ingest
+        self._door = door
+        self._sop_class, self._instance, self._syntax = sop_class, instance, syntax
+        self._head = Head(syntax, ingest.limits)
+        self._identity: Identity | None = None
+        self._view: DataSetView = {}
+        self._decision: Decision | None = None
+
+    async def take(self, fragments: AsyncIterator[bytes]) -> tuple[Answer, Decision | None]:
+        """Return the answer, and what the policy has decided if it was asked."""
+        head = self._head
+        meta = self._meta()
+        async with self._ingest.blobs.writer() as writer:
+            await writer.write(meta)
+            async for fragment in fragments:
+                head.feed(fragment)
+                if head.is_complete and self._decision is None:
+                    refusal = await self._judged()
+                    if refusal is not None:
+                        return refusal, self._decision
+                await writer.write(fragment)
+            head.finish()
+            refusal = await self._judged()  # at the end again: it may have been revoked meanwhile
+            if refusal is not None:
+                return refusal, self._decision
+            blob = await writer.commit()
+            # The index needs the blob to stay, so it is written before the block ends.
+            entry = self._entry(blob.digest, blob.size_bytes, len(meta))
+            [written] = await self._ingest.index.write([entry])
+        await self._ingest.journal.write(self._record(written, blob.size_bytes))
+        is_conflict = written.outcome is Outcome.CONFLICT_KEPT
+        return (_KEPT_ASIDE if is_conflict else SUCCESS), self._decision
+
+    async def refused(self, answer: Answer, decision: Decision | None) -> Answer:
+        """Record that nothing was taken in, and return the answer."""
+        is_refusal = answer.status == NOT_AUTHORISED
+        record = replace(
+            self._door.record,
+            event=Event.REFUSAL if is_refusal else Event.STORE,
+            outcome=Ending.REFUSED if is_refusal else Ending.FAILED,
+            operation=Operation.STORE,
+            sop_class=self._sop_class,
+            studies=self._studies(),
+            reason=answer.comment,
+            rule=decision.rule if decision else "",
+        )
+        try:
+            await self._ingest.journal.write(record.by(self._door.identity()))
+        except (StorageError, LimitExceeded):
+            return Answer(_OUT_OF_RESOURCES, "The journal cannot be written")
+        return answer
+
+    def _meta(self) -> bytes:
+        try:
+            return write_file_meta(
+                transfer_syntax_uid=self._syntax,
+                media_storage_sop_class_uid=self._sop_class,
+                media_storage_sop_instance_uid=self._instance,
+                implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+            )
+        except LocalProtocolError:
+            raise UsageError("the command names no UID") from None
+
+    async def _judged(self) -> Answer | None:
+        """Return why it is not taken in; None where it is."""
+        self._view = view = self._view or self._head.view()
+        stated = _first(view, SOP_CLASS_UID), _first(view, SOP_INSTANCE_UID)
+        if stated != (self._sop_class, self._instance):
+            return Answer(_DOES_NOT_MATCH, "SOP class or instance UID differs from the command")
+        if not _first(view, STUDY_INSTANCE_UID) or not _first(view, SERIES_INSTANCE_UID):
+            return Answer(_DOES_NOT_MATCH, "Study or Series Instance UID is missing")
+        door = self._door
+        self._identity, rules = door.identity(), door.rules()
+        subject = await self._subject(rules)
+        self._decision = decision = decide(
+            self._identity, Operation.STORE, subject, rules, door.now()
+        )
+        return None if decision.is_allowed else Answer(NOT_AUTHORISED, decision.reason)
+
+    async def _subject(self, rules: Rules) -> Subject:
+        view = self._view
+        study_uid = _first(view, STUDY_INSTANCE_UID)
+        labels: frozenset[str] = frozenset()
+        if any(rule.labels is not None for rule in rules.rules):
+            held = await self._ingest.index.studies_with(study_uid)
+            labels = labels.union(*(one.subject.labels for one in held))
+        day = _first(view, STUDY_DATE)
+        return Subject(
+            study_uid=study_uid,
+            site=self._identity.site if self._identity else "",
+            referring_physician=_first(view, REFERRING_PHYSICIAN),
+            study_date=date(int(day[:4]), int(day[4:6]), int(day[6:])) if is_date(day) else None,
+            labels=labels,
+        )
+
+    def _entry(self, digest: str, size_bytes: int, begin: int) -> Entry:
+        parts = split(self._view)
+        identity = self._identity
+        return Entry(
+            study_uid=_first(self._view, STUDY_INSTANCE_UID),
+            series_uid=_first(self._view, SERIES_INSTANCE_UID),
+            sop_instance_uid=self._instance,
+            sop_class_uid=self._sop_class,
+            transfer_syntax_uid=self._syntax,
+            digest=digest,
+            size_bytes=size_bytes,
+            received_at=self._door.now(),
+            source=identity.name if identity else "",
+            patient=parts[Level.PATIENT],
+            study=parts[Level.STUDY],
+            series=parts[Level.SERIES],
+            instance=parts[Level.IMAGE],
+            site=identity.site if identity else "",
+            frames=self._head.frames(self._view, begin),
+        )
+
+    def _record(self, written: Written, size_bytes: int) -> Record:
+        reason = "" if written.outcome is Outcome.NEW else written.outcome.value
+        if written.is_inconsistent:
+            reason = "its UIDs are also held for another patient or study"
+        record = replace(
+            self._door.record,
+            event=Event.STORE,
+            operation=Operation.STORE,
+            sop_class=self._sop_class,
+            studies=self._studies(),
+            instances=1,
+            size_bytes=size_bytes,
+            reason=reason,
+            rule=self._decision.rule if self._decision else "",
+        )
+        return record.by(self._identity)
+
+    def _studies(self) -> tuple[str, ...]:
+        study_uid = _first(self._view, STUDY_INSTANCE_UID)
+        return (study_uid,) if study_uid else ()
+
+
+def _first(view: DataSetView, tag: int) -> str:
+    return next(iter(view.get(tag, _NONE).values), "")

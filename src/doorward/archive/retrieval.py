@@ -1,0 +1,126 @@
+"""What a C-GET or C-MOVE asks for, found in the index; and how an instance is read while it is sent.
+
+Theory of operation. Only unique keys choose (PS3.4 section C.4.2.1.4): a Patient ID, one UID above the level that is asked
+for, a list at that level. A study is asked for by its number, since two patients may claim one UID; the policy is asked for
+each study, and nothing is read from a blob before its turn to be sent comes.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from doorward.archive.blobs.store import BlobStore
+from doorward.archive.index.entry import HeldInstance, HeldStudy
+from doorward.archive.index.index import Index
+from doorward.archive.index.levels import (
+    PATIENT_ID,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    Level,
+)
+from doorward.dicom.attributes import Attribute, DataSetView
+from doorward.dicom.part10 import read_file_meta
+from doorward.errors import LimitExceeded, PeerProtocolError
+from doorward.limits import Limits
+
+UNIQUE_KEYS = {
+    Level.PATIENT: PATIENT_ID,
+    Level.STUDY: STUDY_INSTANCE_UID,
+    Level.SERIES: SERIES_INSTANCE_UID,
+    Level.IMAGE: SOP_INSTANCE_UID,
+}
+_NONE = Attribute("UI")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an identifier chooses: one study UID or several, and within one of them series or instances."""
+
+    patient_id: str = field(default="", repr=False)
+    study_uids: tuple[str, ...] = field(default=(), repr=False)
+    series_uids: tuple[str, ...] = field(default=(), repr=False)
+    instance_uids: tuple[str, ...] = field(default=(), repr=False)
+
+
+def wanted_of(view: DataSetView, level: Level) -> Wanted:
+    """Return what is chosen. Raises PeerProtocolError where a unique key is missing, or one above has several values."""
+
+    def values(at: Level) -> tuple[str, ...]:
+        found = tuple(v for v in view.get(UNIQUE_KEYS[at], _NONE).values if v)
+        if at > level or (at is Level.PATIENT and level is not Level.PATIENT):
+            return found if at is Level.PATIENT else ()
+        if not found or (len(found) > 1 and at < level) or (at is Level.PATIENT and len(found) > 1):
+            raise PeerProtocolError(
+                "one value is needed of each key above the level, and some at it",
+                field=f"({UNIQUE_KEYS[at] >> 16:04X},{UNIQUE_KEYS[at] & 0xFFFF:04X})",
+                source="PS3.4 section C.4.2.1.4",
+            )
+        return found
+
+    return Wanted(
+        patient_id=next(iter(values(Level.PATIENT)), ""),
+        study_uids=values(Level.STUDY),
+        series_uids=values(Level.SERIES),
+        instance_uids=values(Level.IMAGE),
+    )
+
+
+async def studies_for(index: Index, wanted: Wanted) -> list[HeldStudy]:
+    """Return the studies that are held, of the patient where one is given."""
+    if not wanted.study_uids:
+        return await index.studies_of(wanted.patient_id)
+    found = [one for uid in wanted.study_uids for one in await index.studies_with(uid)]
+    return [s for s in found if wanted.patient_id in ("", s.patient.patient_id)]
+
+
+async def instances_for(
+    index: Index, wanted: Wanted, studies: Sequence[HeldStudy], limits: Limits
+) -> list[HeldInstance]:
+    """Return the instances of these studies that are wanted. Raises LimitExceeded (``retrieve_instances``)."""
+    numbers = {study.number for study in studies}
+    if wanted.instance_uids:
+        held = await index.instances_with(wanted.instance_uids)
+        return [
+            one for one in held if one.study in numbers and one.series_uid in wanted.series_uids
+        ]
+    found: list[HeldInstance] = []
+    for number in numbers:
+        for series_uid in wanted.series_uids or ("",):
+            async for one in index.instances_of(number, series_uid):
+                found.append(one)
+                if len(found) > limits.retrieve_instances:
+                    bound = limits.retrieve_instances
+                    raise LimitExceeded(limit="retrieve_instances", value=bound, seen=len(found))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """One instance of the archive on its way out, as it came in."""
+
+    held: HeldInstance = field(repr=False)
+    blobs: BlobStore = field(repr=False)
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP Class UID."""
+        return self.held.sop_class_uid
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP Instance UID."""
+        return self.held.sop_instance_uid
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """What it came in."""
+        return self.held.transfer_syntax_uid
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the data set. Raises StorageError."""
+        async with self.blobs.open_blob(self.held.digest) as reader:
+            limits = self.blobs.shelf.limits
+            head = await reader.read(0, min(reader.size_bytes, limits.preamble_meta_bytes))
+            begin = read_file_meta(head, limits).data_set_offset
+            async for piece in reader.chunks(begin):
+                yield piece

@@ -1,0 +1,69 @@
+"""What was found, as pydicom reads it."""
+
+import io
+
+import pydicom
+import pytest
+
+from doorward.archive.answers import encode_answer
+from doorward.archive.index.levels import Level
+from doorward.dicom.attributes import Attribute
+from doorward.dicom.walk import Syntax
+from index_entries import view
+
+PATIENT_NAME = 0x00100010
+ROWS = 0x00280010
+
+
+def answered(found, asked, syntax=Syntax.EXPLICIT_LITTLE):
+    raw = encode_answer(found, asked, Level.STUDY, "DOORWARD", syntax)
+    return _read(raw, syntax)
+
+
+def _read(raw, syntax):
+    return pydicom.filereader.read_dataset(
+        io.BytesIO(raw),
+        is_implicit_VR=syntax is Syntax.IMPLICIT_LITTLE,
+        is_little_endian=syntax is not Syntax.EXPLICIT_BIG,
+    )
+
+
+@pytest.mark.parametrize("syntax", list(Syntax))
+def test_every_kind_of_value_arrives(syntax):
+    found = view({"PatientName": "Nobody^Known", "Rows": "512", "PatientID": "P1"})
+    found |= {0x00189073: Attribute("FD", ("1.5",)), 0x00280009: Attribute("AT", ("00181063",))}
+    found[0x00081032] = Attribute("SQ", items=[view({"CodeValue": "CT1"})])
+
+    read = answered(found, found.keys(), syntax)
+
+    assert (read.PatientName, read.Rows, read.PatientID) == ("Nobody^Known", 512, "P1")
+    assert (read.AcquisitionDuration, read.FrameIncrementPointer) == (1.5, 0x00181063)
+    assert read.ProcedureCodeSequence[0].CodeValue == "CT1"
+    assert (read.QueryRetrieveLevel, read.RetrieveAETitle) == ("STUDY", "DOORWARD")
+
+
+def test_what_was_not_asked_for_stays_here_and_what_is_unknown_comes_empty():
+    read = answered(view({"PatientName": "Nobody^Known"}), {0x00100020})
+
+    assert "PatientName" not in read
+    assert read.PatientID == ""
+
+
+def test_text_that_is_not_ascii_says_how_it_is_written():
+    read = answered(view({"PatientName": "Müller^山田"}), {PATIENT_NAME})
+
+    read.decode()
+    assert read.SpecificCharacterSet == "ISO_IR 192"
+    assert read.PatientName == "Müller^山田"
+
+
+def test_ascii_says_nothing():
+    assert "SpecificCharacterSet" not in answered(view({"PatientName": "A"}), {PATIENT_NAME})
+
+
+def test_a_value_that_is_too_long_for_its_vr_is_passed_on():
+    found = view({"PatientID": "x" * 200})
+
+    raw = encode_answer(found, {0x00100020}, Level.STUDY, "DOORWARD", Syntax.EXPLICIT_LITTLE)
+
+    assert b"x" * 200 in raw

@@ -1,0 +1,97 @@
+"""What an identifier chooses, and what is read of it."""
+
+import pytest
+
+from archives import calling_as, instance, legacy, opened, served
+from doorward.archive.index.levels import Level
+from doorward.archive.retrieval import (
+    StoredInstance,
+    Wanted,
+    instances_for,
+    studies_for,
+    wanted_of,
+)
+from doorward.errors import LimitExceeded, PeerProtocolError, StorageError
+from doorward.limits import DEFAULT_LIMITS
+from doorward.net.transfer import store
+from index_entries import view
+from loopback import in_loop, limits
+
+STUDY, SERIES, IMAGE = "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"
+
+
+@pytest.mark.parametrize(
+    ("level", "keys", "expected"),
+    [
+        (Level.PATIENT, {"PatientID": "P1"}, Wanted(patient_id="P1")),
+        (Level.STUDY, {STUDY: "1.2\\1.3"}, Wanted(study_uids=("1.2", "1.3"))),
+        (
+            Level.STUDY,
+            {"PatientID": "P1", STUDY: "1.2"},
+            Wanted(patient_id="P1", study_uids=("1.2",)),
+        ),
+        (
+            Level.SERIES,
+            {STUDY: "1.2", SERIES: "1.4\\1.5"},
+            Wanted(study_uids=("1.2",), series_uids=("1.4", "1.5")),
+        ),
+        (
+            Level.IMAGE,
+            {STUDY: "1", SERIES: "2", IMAGE: "3\\4"},
+            Wanted(study_uids=("1",), series_uids=("2",), instance_uids=("3", "4")),
+        ),
+    ],
+)
+def test_unique_keys_choose(level, keys, expected):
+    assert wanted_of(view(keys), level) == expected
+
+
+@pytest.mark.parametrize(
+    ("level", "keys"),
+    [
+        (Level.PATIENT, {"PatientID": ""}),
+        (Level.PATIENT, {"PatientID": "P1\\P2"}),
+        (Level.STUDY, {"PatientID": "P1"}),
+        (Level.SERIES, {SERIES: "1.4"}),
+        (Level.SERIES, {STUDY: "1\\2", SERIES: "1.4"}),
+        (Level.IMAGE, {STUDY: "1", IMAGE: "3"}),
+    ],
+)
+def test_an_identifier_that_leaves_it_open_is_refused(level, keys):
+    with pytest.raises(PeerProtocolError):
+        wanted_of(view(keys), level)
+
+
+@in_loop
+async def test_only_what_is_wanted_is_found_and_read_as_it_came(tmp_path):
+    sent = [
+        instance(f"2.25.{n}", bytes([n]) * 300_000, StudyInstanceUID="2.25.9") for n in (1, 2, 3)
+    ]
+    async with (
+        opened(tmp_path, [legacy("ct1", "modality")]) as archive,
+        served(archive, is_legacy=True) as port,
+    ):
+        async with calling_as("CT1", port) as modality:
+            for one in sent:
+                assert await store(modality, one) == 0
+        index = archive.index
+        studies = await studies_for(index, Wanted(study_uids=("2.25.9",)))
+        of_study = await instances_for(index, Wanted(), studies, DEFAULT_LIMITS)
+        of_series = await instances_for(
+            index, Wanted(series_uids=("2.25.2.2",)), studies, DEFAULT_LIMITS
+        )
+        elsewhere = Wanted(series_uids=("2.25.1.2",), instance_uids=("2.25.2",))
+        assert await studies_for(index, Wanted(patient_id="P2", study_uids=("2.25.9",))) == []
+        assert len(await studies_for(index, Wanted(patient_id="P1"))) == 1
+        assert len(of_study) == 3
+        assert [one.sop_instance_uid for one in of_series] == ["2.25.2"]
+        assert await instances_for(index, elsewhere, studies, DEFAULT_LIMITS) == []
+        pieces = [p async for p in StoredInstance(of_series[0], archive.blobs).pieces()]
+        assert b"".join(pieces) == sent[1].data_set
+        assert len(pieces) > 1
+        with pytest.raises(LimitExceeded):
+            await instances_for(index, Wanted(), studies, limits(retrieve_instances=2))
+        for blob in (tmp_path / "blobs" / "blobs").glob("*/*"):
+            blob.unlink()
+        with pytest.raises(StorageError):
+            await anext(StoredInstance(of_series[0], archive.blobs).pieces())
