@@ -7,7 +7,7 @@ SCALE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types cover interop docs bench bench-study fuzz clean
+.PHONY: setup demo test lint types cover interop docs bench bench-study bench-sensors fuzz clean
 
 setup:
 	@tools/setup.sh dev
@@ -50,6 +50,10 @@ bench:
 bench-study:
 	@tools/setup.sh run
 	@$(PY) tools/bench_study.py --scale $(SCALE) $(ARGS)
+
+bench-sensors:
+	@tools/setup.sh test
+	@$(PY) tools/bench_sensors.py --scale $(SCALE) $(ARGS)
 
 fuzz:
 	@tools/setup.sh fuzz

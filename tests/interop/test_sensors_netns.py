@@ -5,13 +5,11 @@ Nothing of it touches the networks of the machine, and every namespace is remove
 """
 
 import asyncio
-import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +18,8 @@ import pytest
 import fleet_process
 from doorward.audit.sensors.setup import init
 from doorward.practice import evidence
-from peers import SEARCH_PATH, end
+from measures.sites import HUB, sites, within
+from peers import end
 from sensors import CoordinatorProcess, NatsServer, SensorProcess
 
 pytestmark = [
@@ -31,49 +30,14 @@ pytestmark = [
 ]
 SITES = {"north": 21, "east": 22, "south": 23}
 ARCHIVES = 3
-HUB, PORT = "10.77.0.1", 4222
-
-
-def ip(*words: str) -> None:
-    program = shutil.which("ip", path=SEARCH_PATH)
-    subprocess.run([program, *words], check=True, capture_output=True, timeout=10)
-
-
-@contextmanager
-def namespace(name: str) -> Iterator[str]:
-    """A network namespace of our own, with its loopback up."""
-    ip("netns", "add", name)
-    try:
-        ip("-n", name, "link", "set", "lo", "up")
-        yield name
-    finally:
-        ip("netns", "del", name)
+PORT = 4222
 
 
 @pytest.fixture
 def namespaces() -> Iterator[dict[str, str]]:
     """The hub and the sites, each with a cable to the hub's bridge."""
-    with ExitStack() as stack:
-        names = {
-            site: stack.enter_context(namespace(f"doorward-{os.getpid()}-{site}"))
-            for site in ("hub", *SITES)
-        }
-        hub = names["hub"]
-        ip("-n", hub, "link", "add", "bridge", "type", "bridge")
-        ip("-n", hub, "addr", "add", f"{HUB}/24", "dev", "bridge")
-        ip("-n", hub, "link", "set", "bridge", "up")
-        for site, number in SITES.items():
-            own = names[site]
-            cable = ("link", "add", "wan", "netns", own, "type", "veth")
-            ip(*cable, "peer", "name", site, "netns", hub)
-            ip("-n", hub, "link", "set", site, "master", "bridge", "up")
-            ip("-n", own, "addr", "add", f"10.77.0.{number}/24", "dev", "wan")
-            ip("-n", own, "link", "set", "wan", "up")
-        yield names
-
-
-def within(name: str) -> tuple[str, ...]:
-    return (shutil.which("ip", path=SEARCH_PATH), "netns", "exec", name)
+    with sites(tuple(SITES)) as made:
+        yield made
 
 
 def archives_of(site: str) -> dict[str, int]:

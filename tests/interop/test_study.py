@@ -18,7 +18,7 @@ from measures.study import NOVEMBER, SEPTEMBER, UNPACED, Check, Report
 
 SCALE = 1_000
 #: Most of the time of so small a survey is waiting for who is silent: more of it side by side.
-MORE = ("--systems", "256")
+MORE = ("--systems", "128")
 #: A survey takes under a minute; two cores may be wanted by others.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
