@@ -1,6 +1,7 @@
 """The bench of the study cannot praise itself: one wrong number is said, and ends with 1. (The run: interop/test_study.)"""
 
 import argparse
+import subprocess
 
 import pytest
 
@@ -8,7 +9,7 @@ import bench_study
 from bench_study import target, told
 from doorward.practice.study_fleet import STUDIES
 from measures import study
-from measures.processes import Broken
+from measures.processes import Broken, environment, python
 from measures.study import SEPTEMBER, Check
 
 
@@ -69,3 +70,11 @@ def test_a_fleet_that_does_not_start_is_broken(monkeypatch, capsys):
     monkeypatch.setattr(bench_study, "surveyed", broken)
     assert bench_study.main() == 1
     assert "BROKEN" in capsys.readouterr().out
+
+
+def test_the_memory_of_a_survey_is_its_own_and_not_what_its_parent_had(tmp_path):
+    ballast = b"x" * 300_000_000
+    note = tmp_path / "peak"
+    command = python("measures.observed", note, "--version")
+    subprocess.run(command, env=environment(), check=True, capture_output=True, timeout=15)
+    assert 5_000 < int(note.read_text()) < len(ballast) // 2_000

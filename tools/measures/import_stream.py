@@ -16,7 +16,7 @@ from pathlib import Path
 from doorward.audit.imports import masscan
 from doorward.audit.imports.sighting import ImportOptions, Sighting
 from measures.figures import Figure, Row
-from measures.processes import Broken, output_of, python
+from measures.processes import Broken, output_of, peak_kib, python
 
 GROUP = "g"
 MEGABYTES = 1_000
@@ -116,15 +116,7 @@ def read(megabytes: int) -> Passage:
     seconds = time.perf_counter() - begun
     if doors != scan.doors:
         raise Broken(f"{doors:,} doors of {scan.doors:,} came out")
-    return Passage(megabytes=megabytes, doors=doors, seconds=seconds, peak_kib=_peak_kib())
-
-
-def _peak_kib() -> int:
-    """Return VmHWM: unlike ru_maxrss it does not begin with what the parent had."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
-    raise Broken("this process has no peak of memory")
+    return Passage(megabytes=megabytes, doors=doors, seconds=seconds, peak_kib=peak_kib())
 
 
 if __name__ == "__main__":

@@ -236,6 +236,13 @@ def allow_many_files(wanted: int) -> None:
         raise Broken(f"{wanted} open files are needed, {hard} allowed (ulimit -n)")
 
 
-def peak_kib() -> int:
-    """Return the largest resident memory that this process ever had, in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_kib(pid: int | None = None) -> int:
+    """Return the largest resident memory that a process (None: this one) ever had, in KiB: VmHWM of proc(5).
+
+    Not ``ru_maxrss``: that of a child begins with what its parent had before the child's program was loaded.
+    """
+    status = Path(f"/proc/{'self' if pid is None else pid}/status").read_text()
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise Broken("a process that has ended has no resident memory")

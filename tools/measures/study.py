@@ -22,7 +22,7 @@ from doorward.practice.sixty_days import differences
 from doorward.practice.study_fleet import STUDIES, openable
 from doorward.practice.study_numbers import changes, countries
 from doorward.practice.study_system import StudySystem, Sums, truth
-from measures.processes import START_S, Broken, allow_many_files, environment, python
+from measures.processes import START_S, Broken, allow_many_files, environment, peak_kib, python
 
 SEPTEMBER, NOVEMBER = STUDIES
 #: How an operator surveys what he may ask as fast as he likes: no pace, many side by side.
@@ -60,11 +60,8 @@ class Fleet:
     log: Path | None
 
     def peak_kib(self) -> int:
-        """Return the largest resident memory that it ever had, in KiB (VmHWM of proc(5))."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1])
-        raise Broken(f"process {self.pid} has no resident memory")
+        """Return the largest resident memory that it ever had, in KiB."""
+        return peak_kib(self.pid)
 
     def cpu_s(self) -> float:
         """Return the seconds that it has kept a processor busy (fields 14 and 15 of proc(5) stat)."""
@@ -149,7 +146,8 @@ def survey(
 ) -> Surveyed:
     """Survey a fleet from a clean ledger in a process of its own; raises Broken where it fails or takes too long."""
     ledger, report = folder / f"{on.name}.ledger", folder / f"{on.name}.json"
-    command = python("doorward", "survey", "--import", f"inventory={on.inventory}")
+    peak = folder / "survey.peak"
+    command = python("measures.observed", peak, "survey", "--import", f"inventory={on.inventory}")
     command += ["--ledger", str(ledger), "--json", str(report), *options]
     complaints = folder / "survey.stderr"
     begun = time.perf_counter()
@@ -176,7 +174,7 @@ def survey(
         exit_code=process.returncode,
         wall_s=wall_s,
         cpu_s=usage.ru_utime + usage.ru_stime,
-        peak_kib=usage.ru_maxrss,
+        peak_kib=int(peak.read_text()),
         report=report,
         ledger=ledger,
     )
