@@ -239,6 +239,11 @@ class Limits:
     host_s: float = _bound(
         900.0, "seconds", "everything that is asked of one system; beyond: inconclusive"
     )
+    survey_host_s: float = _bound(
+        14_400.0,
+        "seconds",
+        "the same in a survey, where a large archive is counted in parts with pauses between them",
+    )
     count_matches: int = _bound(
         5_000_000,
         "matches",

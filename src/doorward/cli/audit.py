@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from doorward.cli import options
+from doorward.cli import declared, options
 
 if TYPE_CHECKING:
     from doorward.audit.exit_code import ExitCode
@@ -48,96 +48,27 @@ class _Order:
 
 
 def audit(
-    targets: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="TARGET...",
-            help="Address, name, network (10.0.0.0/28) or @FILE; a port may follow: pacs.example:104.",
-        ),
-    ],
+    targets: declared.Targets,
     *,
-    ports: Annotated[
-        str | None,
-        typer.Option(
-            help="Ports for targets without one, such as 104,4242-4250; "
-            "by default every door of an imaging system."
-        ),
-    ] = None,
-    scope: Annotated[
-        Path | None, typer.Option(help="The written permission; loopback needs none.")
-    ] = None,
-    level: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=3,
-            help="1 negotiate, 2 count studies, 3 also see whether patient attributes come back.",
-        ),
-    ] = 2,
-    called: Annotated[
-        list[str] | None, typer.Option(metavar="AET", help="A called AE title to try; repeatable.")
-    ] = None,
-    calling: Annotated[
-        str | None,
-        typer.Option(metavar="AET", help="A calling AE title that is known to the system."),
-    ] = None,
-    json: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write the JSON report; - is standard output."),
-    ] = None,
-    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write the HTML report.")] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FORMAT=FILE", help="Write a report (json, html, text); repeatable."),
-    ] = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Keep answers and verdicts (see doorward ledger)."),
-    ] = None,
-    fail_on: Annotated[
-        str,
-        typer.Option(
-            metavar="SEVERITY",
-            help="Exit with 1 from this severity on: info, low, medium, high, critical.",
-        ),
-    ] = "high",
-    allow_inconclusive: Annotated[
-        bool,
-        typer.Option("--allow-inconclusive", help="Do not exit with 3 for what stayed unanswered."),
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say every question, list every finding.")
-    ] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option(min=0.1, max=600, metavar="SECONDS", help="Longest wait for one answer."),
-    ] = None,
-    tls_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Certificates (PEM) to trust.")
-    ] = None,
-    client_cert: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Own certificate (PEM) for TLS.")
-    ] = None,
-    client_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")
-    ] = None,
-    knowledge: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Newer knowledge (knowledge update --data); else the user's own."
-        ),
-    ] = None,
-    try_default_credentials: Annotated[
-        bool,
-        typer.Option(
-            "--try-default-credentials",
-            help="With --level 3: try the documented login of a recognised product, once.",
-        ),
-    ] = False,
-    count_honeypots: Annotated[
-        bool,
-        typer.Option("--count-honeypots", help="Count in the totals what looks like a honeypot."),
-    ] = False,
+    ports: declared.Ports = None,
+    scope: declared.ScopeFile = None,
+    level: declared.Level = 2,
+    called: declared.Called = None,
+    calling: declared.Calling = None,
+    json: declared.Json = None,
+    html: declared.Html = None,
+    output: declared.Outputs = None,
+    ledger: declared.AuditLedger = None,
+    fail_on: declared.FailOn = "high",
+    allow_inconclusive: declared.AllowInconclusive = False,
+    verbose: declared.VerboseReport = False,
+    timeout: declared.Timeout = None,
+    tls_ca: declared.TlsAuthorities = None,
+    client_cert: declared.ClientCertificate = None,
+    client_key: declared.ClientKey = None,
+    knowledge: declared.Knowledge = None,
+    try_default_credentials: declared.DefaultCredentials = False,
+    count_honeypots: declared.CountHoneypots = False,
 ) -> None:
     """Find out what imaging systems show to strangers. Nothing is retrieved, nothing is stored."""
     from doorward.audit.survey import SurveySettings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from doorward.cli import options
+from doorward.cli import declared, options
 
 if TYPE_CHECKING:
     from doorward.audit.ledger.ledger import Ledger
@@ -59,8 +59,8 @@ def _line(ledger: "Ledger", row: "ScanRow") -> str:
 def report(
     file: _File,
     scan: _Scan = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE", help="Write the JSON report.")] = None,
-    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write the HTML report.")] = None,
+    json: declared.Json = None,
+    html: declared.Html = None,
 ) -> None:
     """Report a survey as it was judged, finished or not."""
     from doorward.audit.campaign import frame
@@ -85,9 +85,7 @@ def report(
 def rejudge(
     file: _File,
     scan: _Scan = None,
-    knowledge: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Newer knowledge than the built-in.")
-    ] = None,
+    knowledge: declared.Knowledge = None,
 ) -> None:
     """Judge the facts of a survey with today's checks and knowledge; nothing is asked again."""
     from doorward.audit import campaign
@@ -129,9 +127,7 @@ def compare(
     json: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the comparison as JSON.")
     ] = None,
-    knowledge: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Newer knowledge than the built-in.")
-    ] = None,
+    knowledge: declared.Knowledge = None,
 ) -> None:
     """Tell what has changed between two surveys: shut, gone, newly open, found because more was asked."""
     from doorward.audit import campaign

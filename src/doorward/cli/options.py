@@ -4,18 +4,20 @@ Standard output carries data and nothing else; everything that is said on the wa
 """
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
     from doorward.audit.report.outputs import Output
     from doorward.audit.scope import Scope
+    from doorward.audit.traffic import Budget, TrafficRules
     from doorward.audit.verdict import Severity
     from doorward.knowledge.advisories import Additions
     from doorward.limits import Limits
@@ -58,6 +60,57 @@ def limits_of(timeout: float | None) -> "Limits":
         associate_s=timeout,
         reply_s=timeout,
     )
+
+
+def survey_limits(timeout: float | None) -> "Limits":
+    """Return the same for a survey, in which one system may take longer."""
+    limits = limits_of(timeout)
+    return replace(limits, host_s=limits.survey_host_s)
+
+
+def traffic_rules(
+    *,
+    rate: float | None,
+    network_rate: float | None,
+    systems: int | None,
+    network_systems: int | None,
+    windows: Iterable[str],
+    budget: "Budget | None" = None,
+) -> "TrafficRules":
+    """Return the manners of a survey; what is None stays as it is shipped. Raises ConfigError for a wrong window."""
+    from doorward.audit.traffic import TrafficRules
+    from doorward.audit.windows import parse_window
+
+    given = {
+        "per_second": rate,
+        "network_per_second": network_rate,
+        "systems_at_a_time": systems,
+        "network_at_a_time": network_systems,
+        "budget": budget,
+    }
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return TrafficRules(**chosen, windows=tuple(map(parse_window, windows)))
+
+
+def on_stop(
+    stop: Callable[[], None], is_stopping: Callable[[], bool], say_it: Callable[[str], None]
+) -> None:
+    """From now on Ctrl-C and SIGTERM call ``stop``, and a second one cancels the task that called this."""
+    import asyncio
+
+    task = asyncio.current_task()
+    assert task is not None
+
+    def pressed() -> None:
+        if is_stopping():
+            task.cancel()
+        else:
+            stop()
+            say_it("finishing the questions that are open; Ctrl-C again breaks them off")
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, pressed)
 
 
 def check_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> None:

@@ -13,9 +13,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from doorward.cli import declared
 
 if TYPE_CHECKING:
     from doorward.practice.certificates import PracticeCertificates
@@ -26,53 +28,18 @@ if TYPE_CHECKING:
 
 
 def practice(
-    personas: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PERSONA...",
-            help="What to start; none: all. Or one whole study: study-2019, sixty-days-later.",
-        ),
-    ] = None,
+    personas: declared.Personas = None,
     *,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A TOML file instead of personas.")
-    ] = None,
-    listing: Annotated[
-        bool, typer.Option("--list", help="Show the personas and start none.")
-    ] = False,
-    port_base: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=65_535,
-            metavar="PORT",
-            help="All on 127.0.0.1, from this port on; else each on its own 127.0.1.x, port 11112.",
-        ),
-    ] = None,
-    studies: Annotated[
-        int | None, typer.Option(min=0, help="Studies of each archive; 1234 unless said.")
-    ] = None,
-    images: Annotated[
-        int | None, typer.Option(min=0, help="Images of each study; 30 unless said.")
-    ] = None,
-    patients: Annotated[
-        int | None, typer.Option(min=0, help="Patients of each archive; two for five studies.")
-    ] = None,
-    scale: Annotated[
-        int | None,
-        typer.Option(min=1, help="Divide the studies and images of each system of a study."),
-    ] = None,
-    inventory: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where to write the list of a study's systems (CSV)."),
-    ] = None,
-    log: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Append every event to a file, as JSON lines."),
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=0, help="End by itself; else on Ctrl-C.")
-    ] = None,
+    config: declared.FleetFile = None,
+    listing: declared.Listing = False,
+    port_base: declared.PortBase = None,
+    studies: declared.Studies = None,
+    images: declared.Images = None,
+    patients: declared.Patients = None,
+    scale: declared.Scale = None,
+    inventory: declared.InventoryFile = None,
+    log: declared.EventLogFile = None,
+    seconds: declared.Seconds = None,
 ) -> None:
     """Start fake archives on this machine, to try an audit on. They hold nothing real."""
     if listing:

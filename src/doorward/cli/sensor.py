@@ -1,14 +1,12 @@
 """``doorward sensor init|run``: set sensors up; be one."""
 
-import signal
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from doorward.cli import options
+from doorward.cli import declared, options
 
 if TYPE_CHECKING:
     from doorward.audit.facts import Attempt, SystemFacts
@@ -24,9 +22,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-#: Everything that is asked of one system, as in a survey: a large archive is counted in parts, with pauses.
-_HOST_S = 4 * 3600.0
 
 
 @app.command("init")
@@ -72,39 +67,16 @@ def init(
 def run(
     *,
     config: Annotated[Path, typer.Option(metavar="FILE", help="The file of this sensor.")],
-    scope: Annotated[
-        Path | None, typer.Option(help="This site's written permission; loopback needs none.")
-    ] = None,
-    level: Annotated[
-        int,
-        typer.Option(min=1, max=3, help="The most that a survey may ask: 1 negotiate, 2 count, 3."),
-    ] = 2,
-    rate: Annotated[
-        float | None, typer.Option(min=0, help="Connections a second, all together; 0: unpaced.")
-    ] = None,
-    network_rate: Annotated[
-        float | None, typer.Option(min=0, help="Connections a second to one /24 (IPv6 /48).")
-    ] = None,
-    hosts: Annotated[
-        int | None, typer.Option(min=1, max=4_096, help="Systems asked side by side.")
-    ] = None,
-    network_systems: Annotated[
-        int | None, typer.Option(min=1, help="Systems of one /24 asked side by side.")
-    ] = None,
-    window: Annotated[
-        list[str] | None,
-        typer.Option(metavar="HOURS", help="Ask only then: 'mon-fri 18:00-07:00'; repeatable."),
-    ] = None,
-    timeout: Annotated[
-        float | None, typer.Option(min=0.1, max=600, help="Longest wait for one answer, seconds.")
-    ] = None,
-    try_default_credentials: Annotated[
-        bool,
-        typer.Option(
-            "--try-default-credentials", help="With --level 3: where a survey wants it, once."
-        ),
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every question.")] = False,
+    scope: declared.ScopeFile = None,
+    level: declared.MostLevel = 2,
+    rate: declared.Rate = None,
+    network_rate: declared.NetworkRate = None,
+    hosts: declared.Systems = None,
+    network_systems: declared.NetworkSystems = None,
+    window: declared.Windows = None,
+    timeout: declared.Timeout = None,
+    try_default_credentials: declared.DefaultCredentials = False,
+    verbose: declared.Verbose = False,
 ) -> None:
     """Take work from the server and ask, within this site's scope and manners, until Ctrl-C."""
     options.require_nats()
@@ -112,25 +84,23 @@ def run(
 
     from doorward.audit.sensors.config import load_sensor_config
     from doorward.audit.system import SurveySettings
-    from doorward.audit.traffic import Traffic, TrafficRules
-    from doorward.audit.windows import parse_window
+    from doorward.audit.traffic import Traffic
     from doorward.net.loop import run as run_loop
 
     own = load_sensor_config(config)
-    limits = replace(options.limits_of(timeout), host_s=_HOST_S)
+    limits = options.survey_limits(timeout)
     settings = SurveySettings(
         clearance_level=level,
         limits=limits,
         try_default_credentials=options.default_credentials(try_default_credentials, level),
     )
-    given = {
-        "per_second": rate,
-        "network_per_second": network_rate,
-        "systems_at_a_time": hosts,
-        "network_at_a_time": network_systems,
-    }
-    chosen: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    rules = TrafficRules(**chosen, windows=tuple(map(parse_window, window or [])))  # type: ignore[arg-type]
+    rules = options.traffic_rules(
+        rate=rate,
+        network_rate=network_rate,
+        systems=hosts,
+        network_systems=network_systems,
+        windows=window or (),
+    )
     traffic = Traffic(rules, limits=limits)
     permission = options.scope_of(scope, level)
     try:
@@ -157,19 +127,7 @@ async def _serve(
     from doorward.audit.sensors.sensor import run_sensor
 
     stop = asyncio.Event()
-    task = asyncio.current_task()
-    assert task is not None
-
-    def pressed() -> None:
-        if stop.is_set():
-            task.cancel()
-        else:
-            options.say("finishing the questions that are open; Ctrl-C again breaks them off")
-            stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, pressed)
+    options.on_stop(stop.set, stop.is_set, options.say)
     return await run_sensor(
         config,
         scope=scope,

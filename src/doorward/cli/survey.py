@@ -4,16 +4,15 @@ Standard output carries the report and nothing else. The first Ctrl-C finishes w
 a release; in both cases the ledger holds every answer, and the same command with --resume goes on.
 """
 
-import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from doorward.cli import options
+from doorward.cli import declared, options
 
 if TYPE_CHECKING:
     from doorward.audit.campaign import Judge, LedgerRoster
@@ -51,133 +50,46 @@ class _Order:
 
 
 def survey(
-    targets: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[TARGET...]", help="Address, name, network or @FILE."),
-    ] = None,
+    context: typer.Context,
+    targets: declared.AnyTargets = None,
     *,
-    ledger: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where every answer is kept.")
-    ] = Path("doorward.ledger"),
-    imports: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--import",
-            metavar="[FORMAT=]FILE",
-            help="What another tool saw, or your inventory (CSV); repeatable. The format is recognised unless said: "
-            "nmap, masscan, zmap, zgrab2, shodan, censys, naabu, httpx, inventory.",
-        ),
-    ] = None,
-    import_port: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=65_535, help="The port that ZMap scanned, for its list of bare addresses."
-        ),
-    ] = None,
-    max_age: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="DAYS", help="Leave out what a scan saw longer ago."),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Go on with this ledger's survey that was stopped or killed."
-        ),
-    ] = False,
-    label: Annotated[str, typer.Option(help="A word of your own for this survey.")] = "",
-    scope: Annotated[
-        Path | None, typer.Option(help="The written permission; loopback needs none.")
-    ] = None,
-    level: Annotated[
-        int | None,
-        typer.Option(min=1, max=3, help="1 negotiate, 2 count (unless said), 3 see attributes."),
-    ] = None,
-    ports: Annotated[
-        str | None, typer.Option(help="Ports for targets without one, such as 104,4242-4250.")
-    ] = None,
-    called: Annotated[
-        list[str] | None, typer.Option(metavar="AET", help="A called AE title to try; repeatable.")
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(min=0, help="Connections a second, all together (200); 0: unpaced."),
-    ] = None,
-    network_rate: Annotated[
-        float | None, typer.Option(min=0, help="Connections a second to one /24 or IPv6 /48 (10).")
-    ] = None,
-    network_systems: Annotated[
-        int | None, typer.Option(min=1, help="Systems of one /24 asked side by side (8).")
-    ] = None,
-    systems: Annotated[
-        int | None, typer.Option(min=1, max=4_096, help="Systems asked side by side (64).")
-    ] = None,
-    window: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOURS",
-            help="Ask only then, by this machine's clock: 'mon-fri 18:00-07:00'; repeatable.",
-        ),
-    ] = None,
-    max_seconds: Annotated[
-        float | None, typer.Option(min=1, help="Stop after so many seconds.")
-    ] = None,
-    max_connections: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many connections.")
-    ] = None,
-    max_bytes: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many received bytes.")
-    ] = None,
-    estimate: Annotated[
-        bool,
-        typer.Option("--estimate", help="Sample what is too much to count, with an interval."),
-    ] = False,
-    country_mmdb: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An MMDB that says in which country.")
-    ] = None,
-    network_mmdb: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An MMDB that says in whose network.")
-    ] = None,
-    sensors: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Let sensors ask: coordinator.toml.")
-    ] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE", help="Write the JSON report.")] = None,
-    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write the HTML report.")] = None,
-    fail_on: Annotated[
-        str, typer.Option(metavar="SEVERITY", help="Exit with 1 from this severity on.")
-    ] = "high",
-    allow_inconclusive: Annotated[
-        bool,
-        typer.Option("--allow-inconclusive", help="No exit code 3 for what stayed unanswered."),
-    ] = False,
-    count_honeypots: Annotated[
-        bool, typer.Option("--count-honeypots", help="Count what looks like a honeypot, too.")
-    ] = False,
-    timeout: Annotated[
-        float | None, typer.Option(min=0.1, max=600, help="Longest wait for one answer, seconds.")
-    ] = None,
-    knowledge: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Newer knowledge than the built-in.")
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every question.")] = False,
+    ledger: declared.LedgerFile = Path("doorward.ledger"),
+    imports: declared.Imports = None,
+    import_port: declared.ImportPort = None,
+    max_age: declared.MaxAge = None,
+    resume: declared.Resume = False,
+    label: declared.Label = "",
+    scope: declared.ScopeFile = None,
+    level: declared.LevelOfSurvey = None,
+    ports: declared.Ports = None,
+    called: declared.Called = None,
+    rate: declared.Rate = None,
+    network_rate: declared.NetworkRate = None,
+    network_systems: declared.NetworkSystems = None,
+    systems: declared.Systems = None,
+    window: declared.Windows = None,
+    max_seconds: declared.MaxSeconds = None,
+    max_connections: declared.MaxConnections = None,
+    max_bytes: declared.MaxBytes = None,
+    estimate: declared.Estimate = False,
+    country_mmdb: declared.CountryMmdb = None,
+    network_mmdb: declared.NetworkMmdb = None,
+    sensors: declared.Sensors = None,
+    json: declared.Json = None,
+    html: declared.Html = None,
+    fail_on: declared.FailOn = "high",
+    allow_inconclusive: declared.AllowInconclusive = False,
+    count_honeypots: declared.CountHoneypots = False,
+    timeout: declared.Timeout = None,
+    knowledge: declared.Knowledge = None,
+    verbose: declared.Verbose = False,
 ) -> None:
     """Ask thousands of systems what they show to strangers; every answer is kept, so it can be stopped at any moment."""
     from doorward.audit.traffic import Budget
     from doorward.cli.planning import Sources, import_option
-    from doorward.errors import ConfigError
 
-    if not resume and not targets and not imports:
-        hint = "Name targets, --import FILE, or --resume an earlier survey of the ledger."
-        raise ConfigError("nothing to ask was named", hint=hint)
-    if resume:
-        given: list[tuple[str, object]] = [("targets", targets), ("--import", imports)]
-        given += [("--level", level), ("--ports", ports), ("--called", called)]
-        given += [("--estimate", estimate), ("--label", label)]
-        given += [("--count-honeypots", count_honeypots)]
-        given += [("--country-mmdb", country_mmdb), ("--network-mmdb", network_mmdb)]
-        _only_what_may_change(given)
+    _check_beginning(context.params)
     level = _LEVEL if level is None else level
-    settings = _settings(level, timeout, called or (), ports, estimate=estimate)
-    budget = Budget(seconds=max_seconds, connections=max_connections, received_bytes=max_bytes)
     order = _Order(
         sources=Sources(
             named=tuple(targets or ()),
@@ -191,8 +103,17 @@ def survey(
         label=label,
         ledger=ledger,
         scope=options.scope_of(scope, level),
-        settings=settings,
-        rules=_rules(rate, network_rate, network_systems, systems, window or [], budget),
+        settings=_settings(level, timeout, called or (), ports, estimate=estimate),
+        rules=options.traffic_rules(
+            rate=rate,
+            network_rate=network_rate,
+            systems=systems,
+            network_systems=network_systems,
+            windows=window or (),
+            budget=Budget(
+                seconds=max_seconds, connections=max_connections, received_bytes=max_bytes
+            ),
+        ),
         outputs=options.outputs_of(json, html, ()),
         fail_on=options.severity_of(fail_on),
         allow_inconclusive=allow_inconclusive,
@@ -206,18 +127,34 @@ def survey(
 
 #: Clearance level unless another is ordered.
 _LEVEL = 2
-#: Everything that is asked of one system of a survey: a large archive is counted in parts, with pauses.
-_HOST_S = 4 * 3600.0
+#: What a survey keeps from its beginning: the parameters, and what they are called.
+_KEPT = {
+    "targets": "targets",
+    "imports": "--import",
+    "level": "--level",
+    "ports": "--ports",
+    "called": "--called",
+    "estimate": "--estimate",
+    "label": "--label",
+    "count_honeypots": "--count-honeypots",
+    "country_mmdb": "--country-mmdb",
+    "network_mmdb": "--network-mmdb",
+}
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
-def _only_what_may_change(given: Iterable[tuple[str, object]]) -> None:
-    """Raise ConfigError for an option that a survey keeps from its beginning."""
+def _check_beginning(given: Mapping[str, object]) -> None:
+    """Raise ConfigError where nothing was named to begin with, or --resume comes with what a survey keeps."""
     from doorward.errors import ConfigError
 
-    kept = [name for name, value in given if value]
+    if not given["resume"]:
+        if not given["targets"] and not given["imports"]:
+            hint = "Name targets, --import FILE, or --resume an earlier survey of the ledger."
+            raise ConfigError("nothing to ask was named", hint=hint)
+        return
+    kept = [words for name, words in _KEPT.items() if given[name]]
     if kept:
         message = f"--resume goes on as the survey began and takes no {', '.join(kept)}"
         hint = "Pace, hours, budget and reports may change, what is asked may not: leave it out, or begin a new survey."
@@ -232,33 +169,11 @@ def _settings(
     settings = SurveySettings(
         clearance_level=level,
         called_ae_titles=tuple(options.ae_title(one, "--called") for one in called),
-        limits=replace(options.limits_of(timeout), host_s=_HOST_S),
+        limits=options.survey_limits(timeout),
         discovers=True,
         estimate=estimate,
     )
     return settings if ports is None else replace(settings, ports=options.ports_of(ports))
-
-
-def _rules(
-    rate: float | None,
-    network_rate: float | None,
-    network_systems: int | None,
-    systems: int | None,
-    windows: list[str],
-    budget: object,
-) -> "TrafficRules":
-    from doorward.audit.traffic import TrafficRules
-    from doorward.audit.windows import parse_window
-
-    given = {
-        "per_second": rate,
-        "network_per_second": network_rate,
-        "network_at_a_time": network_systems,
-        "systems_at_a_time": systems,
-    }
-    chosen: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    chosen |= {"windows": tuple(map(parse_window, windows)), "budget": budget}
-    return TrafficRules(**chosen)  # type: ignore[arg-type]
 
 
 # --- the survey -------------------------------------------------------------------------------------------------------
@@ -369,28 +284,13 @@ async def _ask(order: _Order, ledger: "Ledger", scan: int, judge: "Judge") -> st
     traffic = Traffic(order.rules, on_wait=screen.waiting, limits=settings.limits)
     with screen.following(traffic):
         roster = LedgerRoster(ledger, scan, judge, on_finished=screen.judged)
-        _answer_ctrl_c(traffic, screen)
+        options.on_stop(
+            lambda: traffic.stop("stopped by the operator"),
+            lambda: bool(traffic.stopped_because),
+            screen.say,
+        )
         await _visit_all(order, ledger, scan, roster, settings, traffic, screen)
     return traffic.stopped_because
-
-
-def _answer_ctrl_c(traffic: "Traffic", screen: "SurveyScreen") -> None:
-    """First: finish what is open. Second: break off, with a release."""
-    import asyncio
-
-    task = asyncio.current_task()
-    assert task is not None
-
-    def pressed() -> None:
-        if traffic.stopped_because:
-            task.cancel()
-        else:
-            traffic.stop("stopped by the operator")
-            screen.say("finishing the questions that are open; Ctrl-C again breaks them off")
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, pressed)
 
 
 async def _visit_all(
