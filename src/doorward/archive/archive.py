@@ -17,7 +17,7 @@ from typing import Self
 
 from doorward.access.identity import Register
 from doorward.access.journal.journal import Journal
-from doorward.access.journal.record import Entry, Event
+from doorward.access.journal.record import Entry, Event, Record
 from doorward.access.rules import Rules
 from doorward.access.volume import Volume
 from doorward.archive.blobs.disk import LocalDisk
@@ -51,12 +51,17 @@ class Archive:
         self.index = index
         self.journal = journal
         self.settings = settings
+        self.limits = limits
+        self.now = now
         self.volume = Volume(key=secrets.token_bytes(32), limits=limits)
+        #: What both doors share: DIMSE (``services``) and DICOMweb (``archive.web``).
+        self.ingest = Ingest(blobs=blobs, index=index, journal=journal, limits=limits)
+        self.giving = Giving(
+            index=index, blobs=blobs, journal=journal, volume=self.volume, limits=limits
+        )
         self.services = DicomServices(
-            ingest=Ingest(blobs=blobs, index=index, journal=journal, limits=limits),
-            giving=Giving(
-                index=index, blobs=blobs, journal=journal, volume=self.volume, limits=limits
-            ),
+            ingest=self.ingest,
+            giving=self.giving,
             journal=journal,
             settings=lambda: self.settings,
             now=now,
@@ -71,17 +76,18 @@ class Archive:
         rules: Rules,
         ae_title: str = "DOORWARD",
         destinations: Iterable[Destination] = (),
+        written: Callable[[Record], None] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         now: Callable[[], datetime] = _now,
     ) -> Self:
         """Open the archive in a folder, made where there is none. Its start is in the journal when this returns.
 
-        An empty register or no rules serve nobody. Raises ConfigError where another process has it or something else lies
+        ``written`` is called with each record of the journal that has reached the disk (see ``Journal``). An empty register or no rules serve nobody. Raises ConfigError where another process has it or something else lies
         there, or where a destination comes twice; StorageError.
         """
         known = {one.ae_title: one for one in destinations}
         settings = Settings(ae_title=ae_title, register=register, rules=rules, destinations=known)
-        blobs, index, journal = await asyncio.to_thread(_open, folder, limits)
+        blobs, index, journal = await asyncio.to_thread(_open, folder, limits, written)
         archive = cls(blobs, index, journal, settings, limits, now)
         try:
             await journal.write(Entry(event=Event.START, subject=ae_title))
@@ -110,7 +116,9 @@ class Archive:
                 await self.journal.close()
 
 
-def _open(folder: Path, limits: Limits) -> tuple[BlobStore, Index, Journal]:
+def _open(
+    folder: Path, limits: Limits, written: Callable[[Record], None] | None
+) -> tuple[BlobStore, Index, Journal]:
     disk = LocalDisk()
     disk.make_folder(str(folder))
     disk.make_folder(str(folder / "blobs"))
@@ -122,7 +130,7 @@ def _open(folder: Path, limits: Limits) -> tuple[BlobStore, Index, Journal]:
             raise ConfigError("the index is missing beside its blobs", file=folder, hint=hint)
         index = Index.open(folder / "index", limits=limits)
         try:
-            journal = Journal(folder / "journal", limits=limits)
+            journal = Journal(folder / "journal", written=written, limits=limits)
         except BaseException:
             index.close()
             raise
