@@ -82,7 +82,8 @@ class Archive:
     ) -> Self:
         """Open the archive in a folder, made where there is none. Its start is in the journal when this returns.
 
-        ``written`` is called with each record of the journal that has reached the disk (see ``Journal``). An empty register or no rules serve nobody. Raises ConfigError where another process has it or something else lies
+        ``written`` is called with each record of the journal that has reached the disk (see ``Journal``). An empty register
+        or no rules serve nobody. Raises ConfigError where another process has it or something else lies
         there, or where a destination comes twice; StorageError.
         """
         known = {one.ae_title: one for one in destinations}
