@@ -399,6 +399,14 @@ class Limits:
     ledger_systems_at_a_time: int = _bound(
         64, "systems", "read at a time with all their answers or documents, some 100,000 bytes each"
     )
+    answers_per_system: int = _bound(
+        20_000, "answers", "of one system in a ledger that somebody may have sent us"
+    )
+    survey_systems_read: int = _bound(
+        2_048,
+        "systems",
+        "that wait are read from the ledger at a time: those of eight /24 networks, so no network is all there is to ask",
+    )
     # --- blobs (archive/blobs/) ---
     blob_bytes: int = _bound(
         17_179_869_184,

@@ -146,7 +146,7 @@ class LedgerRoster:
     async def next(self) -> Visitee | None:
         """Return the next system without a verdict, with what it has already answered."""
         if not self._waiting:
-            found = self._ledger.waiting(self._scan, _AT_A_TIME)
+            found = self._ledger.waiting(self._scan, self._ledger.limits.survey_systems_read)
             self._waiting = sorted(found, key=_spread, reverse=True)
         return self._waiting.pop() if self._waiting else None
 
@@ -163,10 +163,6 @@ class LedgerRoster:
     def put_back(self, visitee: Visitee, facts: SystemFacts) -> None:
         """Let it wait again; its answers are committed."""
         self._ledger.put_back(self._scan, visitee.number)
-
-
-#: Visitees read from the ledger at a time: those of eight /24 networks, so that no one network is all there is to ask.
-_AT_A_TIME = 2_048
 
 
 def _spread(visitee: Visitee) -> tuple[int, str]:

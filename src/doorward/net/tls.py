@@ -92,8 +92,21 @@ def probe_context(
 ) -> ssl.SSLContext:
     """Return a context that accepts whatever the peer has, down to TLS 1.0; ``only`` offers one of ``TLS_VERSIONS``.
 
-    For looking, never for confidential data.
+    For looking, never for confidential data. Without a certificate it is shared: change nothing in it.
     """
+    if certificate is None:
+        return _nameless_probe_context(only)
+    context = _new_probe_context(only)
+    _load_chain(context, certificate, key or certificate)
+    return context
+
+
+@cache  # one for each version serves every system of a survey
+def _nameless_probe_context(only: str | None) -> ssl.SSLContext:
+    return _new_probe_context(only)
+
+
+def _new_probe_context(only: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -104,8 +117,6 @@ def probe_context(
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.sslobject_class = _WatchedObject
     context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4) | _CLEANSE_PLAINTEXT
-    if certificate is not None:
-        _load_chain(context, certificate, key or certificate)
     return context
 
 

@@ -238,6 +238,20 @@ def test_an_answer_beyond_the_bound_is_kept_as_inconclusive(file):
         assert again.answered[0].outcome is Outcome.INCONCLUSIVE
 
 
+def test_more_answers_of_one_system_than_any_audit_gives_are_refused_before_they_are_read(file):
+    with Ledger.open(file) as ledger:
+        scan = planned(ledger, "192.0.2.1")
+        (visitee,) = ledger.waiting(scan, 1)
+        for number in range(3):
+            ledger.answered(scan, visitee.number, replace(attempt(), reason=str(number)))
+        ledger.put_back(scan, visitee.number)
+    with (
+        Ledger.open(file, limits=Limits(answers_per_system=2)) as ledger,
+        pytest.raises(ConfigError, match="more than 2 answers"),
+    ):
+        ledger.waiting(scan, 1)
+
+
 def test_an_answer_that_somebody_changed_is_one_clear_error(file):
     with Ledger.open(file) as ledger:
         scan = planned(ledger, "192.0.2.1")

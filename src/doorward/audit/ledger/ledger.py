@@ -62,6 +62,11 @@ class Ledger:
         """Where it is."""
         return self._store.file
 
+    @property
+    def limits(self) -> Limits:
+        """The bounds that it was opened with."""
+        return self._store.limits
+
     def close(self) -> None:
         """Close the file."""
         self._store.close()

@@ -142,7 +142,8 @@ class Systems:
         return bool(changed)
 
     def answers(self, numbers: Sequence[int]) -> dict[int, tuple[Attempt, ...]]:
-        """Return the answers of some systems, in the order of asking."""
+        """Return the answers of some systems, in the order of asking. Raises ConfigError where one has too many."""
+        self._require_few(numbers)
         found: dict[int, list[Attempt]] = defaultdict(list)
         for system, text in self._store.rows(
             "SELECT system, attempt FROM answers"
@@ -152,6 +153,18 @@ class Systems:
             attempt = attempt_from_json(text, file=self._store.file, limits=self._store.limits)
             found[system].append(attempt)
         return {system: tuple(attempts) for system, attempts in found.items()}
+
+    def _require_few(self, numbers: Sequence[int]) -> None:
+        """A ledger may come by mail: nobody's audit gives as many answers as a file can hold."""
+        most = self._store.limits.answers_per_system
+        row = self._store.row(
+            "SELECT system FROM answers WHERE system IN (SELECT value FROM json_each(?))"
+            " GROUP BY system HAVING count(*) > ? LIMIT 1",
+            (json.dumps(numbers), most),
+        )
+        if row is not None:
+            message = f"holds more than {most:,} answers of system {row[0]}"
+            raise ConfigError(message, file=self._store.file, hint="No audit of ours wrote this.")
 
 
 def storable(text: str) -> str:

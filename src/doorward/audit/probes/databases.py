@@ -13,12 +13,11 @@ from dataclasses import replace
 from doorward.audit.approach import Answer, Approach
 from doorward.audit.database_facts import DatabaseFacts
 from doorward.audit.facts import Outcome
+from doorward.audit.probes.hearing import heard
 from doorward.audit.visit import user_agent
 from doorward.errors import (
-    ConnectFailed,
     LimitExceeded,
     PeerProtocolError,
-    ReplyTimeout,
     TlsFailed,
     TransportError,
 )
@@ -33,7 +32,6 @@ from doorward.greetings import (
     tns,
 )
 from doorward.greetings.conversation import (
-    END_OF_STREAM,
     Access,
     Conversation,
     Greeting,
@@ -73,20 +71,8 @@ async def ask(approach: Approach) -> Answer:
 
 
 async def _answer(name: str, approach: Approach) -> tuple[Outcome, str, DatabaseFacts]:
-    """Return the facts; an open port that stays silent is no answer, one that says something else is one."""
     facts = DatabaseFacts(protocol="ldap" if name == "ldaps" else name)
-    try:
-        return Outcome.ANSWERED, "", await _LOOKS[name](approach)
-    except ConnectFailed as failure:
-        if failure.kind != "refused":
-            raise
-        return Outcome.ANSWERED, "the port is closed", replace(facts, is_open=False)
-    except (ReplyTimeout, TlsFailed) as failure:
-        return Outcome.INCONCLUSIVE, str(failure), facts
-    except (PeerProtocolError, LimitExceeded) as failure:
-        if isinstance(failure, PeerProtocolError) and failure.field == END_OF_STREAM:
-            return Outcome.INCONCLUSIVE, "the port is open and hung up without an answer", facts
-        return Outcome.ANSWERED, "the port is open and speaks something else", facts
+    return await heard(_LOOKS[name](approach), facts)
 
 
 async def _talk(

@@ -9,17 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from doorward.audit.approach import Answer, Approach
-from doorward.audit.facts import Outcome
 from doorward.audit.file_facts import FolderSeen, FtpFacts
+from doorward.audit.probes.hearing import heard
 from doorward.errors import (
-    ConnectFailed,
     LimitExceeded,
     PeerProtocolError,
-    ReplyTimeout,
-    TlsFailed,
     TransportError,
 )
-from doorward.greetings.conversation import END_OF_STREAM
 from doorward.greetings.ftp import Entry, FtpManners
 from doorward.knowledge.ports import expected_protocol
 from doorward.net.ftp import AnonymousVisit, ask_manners, visit_as_anonymous
@@ -34,33 +30,9 @@ def asker(protocol: str = "", *, level: int = 1) -> Callable[[Approach], Awaitab
 
     async def ask(approach: Approach) -> Answer:
         name = protocol or expected_protocol(approach.endpoint.port)
-        facts = FtpFacts(is_implicit_tls=name == "ftps")
-        tls = probe_context() if facts.is_implicit_tls else None
-        try:
-            seen = await _manners(approach, tls)
-        except ConnectFailed as failure:
-            if failure.kind != "refused":
-                raise
-            return Outcome.ANSWERED, "the port is closed", replace(facts, is_open=False)
-        except (ReplyTimeout, TlsFailed) as failure:
-            return Outcome.INCONCLUSIVE, str(failure), facts
-        except (PeerProtocolError, LimitExceeded) as failure:
-            if isinstance(failure, PeerProtocolError) and failure.field == END_OF_STREAM:
-                return Outcome.INCONCLUSIVE, "the port is open and hung up without an answer", facts
-            return Outcome.ANSWERED, "the port is open and speaks no FTP", facts
-        facts = replace(
-            facts,
-            is_recognised=True,
-            product=seen.product,
-            version=seen.version,
-            offers_tls=True if tls is not None else seen.offers_tls,
-            takes_plain_user=False if tls is not None else seen.takes_plain_user,
-        )
-        return (
-            Outcome.ANSWERED,
-            "",
-            facts if level < 2 else await _with_anonymous(approach, facts, tls),
-        )
+        nothing = FtpFacts(is_implicit_tls=name == "ftps")
+        looking = _look(approach, nothing, reads_folder=level >= 2)
+        return await heard(looking, nothing, otherwise="no FTP")
 
     return ask
 
@@ -68,6 +40,20 @@ def asker(protocol: str = "", *, level: int = 1) -> Callable[[Approach], Awaitab
 async def ask(approach: Approach) -> Answer:
     """Ask at clearance level 1: nobody logs in."""
     return await asker()(approach)
+
+
+async def _look(approach: Approach, facts: FtpFacts, *, reads_folder: bool) -> FtpFacts:
+    tls = probe_context() if facts.is_implicit_tls else None
+    seen = await _manners(approach, tls)
+    facts = replace(
+        facts,
+        is_recognised=True,
+        product=seen.product,
+        version=seen.version,
+        offers_tls=True if tls is not None else seen.offers_tls,
+        takes_plain_user=False if tls is not None else seen.takes_plain_user,
+    )
+    return await _with_anonymous(approach, facts, tls) if reads_folder else facts
 
 
 async def _manners(approach: Approach, tls: TlsContext | None) -> FtpManners:

@@ -5,16 +5,14 @@ version; the portmapper: where NFS and mountd are. No session, no mount, no list
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from doorward.audit.approach import Answer, Approach
 from doorward.audit.facts import Outcome
+from doorward.audit.probes.hearing import heard
 from doorward.audit.share_facts import ShareFacts
 from doorward.errors import (
-    ConnectFailed,
     LimitExceeded,
     PeerProtocolError,
-    ReplyTimeout,
     TransportError,
 )
 from doorward.greetings import nfs, smb
@@ -32,7 +30,7 @@ def asker(protocol: str = "") -> Callable[[Approach], Awaitable[Answer]]:
         name = protocol or expected_protocol(approach.endpoint.port)
         if name not in _LOOKS:
             return Outcome.NOT_TESTED, "no file share is expected on this port", None
-        return await _answer(name, approach)
+        return await heard(_LOOKS[name](approach), ShareFacts(protocol=name))
 
     return ask
 
@@ -40,23 +38,6 @@ def asker(protocol: str = "") -> Callable[[Approach], Awaitable[Answer]]:
 async def ask(approach: Approach) -> Answer:
     """Ask what is expected on the port."""
     return await asker()(approach)
-
-
-async def _answer(name: str, approach: Approach) -> Answer:
-    """Return the facts; an open port that stays silent is no answer, one that says something else is one."""
-    facts = ShareFacts(protocol=name)
-    try:
-        return Outcome.ANSWERED, "", await _LOOKS[name](approach)
-    except ConnectFailed as failure:
-        if failure.kind != "refused":
-            raise
-        return Outcome.ANSWERED, "the port is closed", replace(facts, is_open=False)
-    except ReplyTimeout as failure:
-        return Outcome.INCONCLUSIVE, str(failure), facts
-    except (PeerProtocolError, LimitExceeded) as failure:
-        if isinstance(failure, PeerProtocolError) and failure.field == END_OF_STREAM:
-            return Outcome.INCONCLUSIVE, "the port is open and hung up without an answer", facts
-        return Outcome.ANSWERED, "the port is open and speaks something else", facts
 
 
 async def _talk(approach: Approach, conversation: Conversation[ResultT]) -> ResultT:
