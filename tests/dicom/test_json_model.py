@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pydicom_files
-from doorward.dicom.json_model import BulkData, encode_data_set
+from doorward.dicom.attributes import Attribute, read_attributes
+from doorward.dicom.json_model import BulkData, encode_data_set, encode_view
 from doorward.dicom.values import encode_identifier
 from doorward.dicom.walk import Syntax
 from doorward.errors import DoorwardError, LimitExceeded, PeerProtocolError
@@ -291,3 +292,39 @@ def test_pydicom_reads_what_we_write(name):
         warnings.simplefilter("ignore")
         read = pydicom.Dataset.from_json(text.decode())
     assert dict(flat(as_pydicom_writes(read))) == dict(flat(json.loads(text)))
+
+
+def test_a_view_is_the_same_json_as_the_bytes_that_it_was_read_from():
+    for name in ("test_files/CT_small.dcm", "test_files/test-SR.dcm", "test_files/rtplan.dcm"):
+        path = pydicom_files.PATHS[name]
+        body, syntax, _ = pydicom_files.body_of(path, pydicom_files.read(path))
+        written = json.loads(b"".join(encode_data_set(body, syntax)))
+        view = read_attributes(body, syntax)
+        shown = json.loads(encode_view(view))
+        for tag, attribute in shown.items():
+            if tag != "00080005" and attribute["vr"] != "SQ":
+                assert attribute == written[tag], tag
+        left_out = written.keys() - shown.keys()
+        assert all(written[tag]["vr"] in ("OB", "OW", "UN", "OF") for tag in left_out)
+
+
+def test_a_view_is_written_in_the_order_of_its_tags_and_without_what_is_empty():
+    view = {
+        0x0020000D: Attribute("UI", ("1.2",)),
+        0x00080060: Attribute("CS", ()),
+        0x00100010: Attribute("PN", ("Doe^J=X",)),
+        0x00400275: Attribute("SQ", (), [{0x00400009: Attribute("SH", ("S1", ""))}, {}]),
+        0x00280010: Attribute("US", ("512",)),
+        0x00189098: Attribute("FD", ("1.5", "nan")),
+        0x7FE00010: Attribute("OW", ("",)),
+    }
+    text = encode_view(view)
+    assert list(json.loads(text)) == sorted(json.loads(text))
+    assert json.loads(text) == {
+        "00080060": {"vr": "CS"},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^J", "Ideographic": "X"}]},
+        "00189098": {"vr": "FD", "Value": [1.5, "NaN"]},
+        "0020000D": {"vr": "UI", "Value": ["1.2"]},
+        "00280010": {"vr": "US", "Value": [512]},
+        "00400275": {"vr": "SQ", "Value": [{"00400009": {"vr": "SH", "Value": ["S1", None]}}, {}]},
+    }

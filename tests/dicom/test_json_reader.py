@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import model_invariants
 import pydicom_files
 from doorward.dicom.json_model import encode_data_set
 from doorward.dicom.json_reader import decode_data_sets
@@ -272,3 +273,10 @@ def test_what_we_write_we_read_again(name):
     again = b"".join(encode_data_set(encode_identifier(elements, EXPLICIT), EXPLICIT))
     expected = {**json.loads(text), "00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}}
     assert (expected == json.loads(again)) == (name not in ODD)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((model_invariants.CORPUS / "json_model").iterdir()), ids=lambda p: p.name
+)
+def test_what_fuzzing_has_kept_holds(path):
+    model_invariants.check_json_model(path.read_bytes())

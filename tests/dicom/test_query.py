@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import model_invariants
 from doorward.dicom.attributes import Attribute, read_attributes
 from doorward.dicom.query import Rules, comparables, matches, parse_query
 from doorward.dicom.tags import TAGS, vr_of
@@ -298,3 +299,10 @@ def test_a_value_without_special_characters_finds_itself(keyword, text):
     except PeerProtocolError:
         return
     assert matches(query, view(**{keyword: value}))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((model_invariants.CORPUS / "query").iterdir()), ids=lambda p: p.name
+)
+def test_what_fuzzing_has_kept_holds(path):
+    model_invariants.check_query(path.read_bytes())

@@ -26,6 +26,9 @@ from typing import NamedTuple, TypeAlias
 from doorward.dicom.attributes import (
     FLOAT_VRS,
     INTEGER_VRS,
+    READABLE_VRS,
+    Attribute,
+    DataSetView,
     decode_floats,
     decode_values,
 )
@@ -282,3 +285,29 @@ _WRITE: dict[str, Callable[[str], str]] = {
     "IS": _number_string,
     **dict.fromkeys(INTEGER_VRS, _integer),
 }
+
+
+def encode_view(view: DataSetView) -> str:
+    """Return attributes that were read before as one JSON object, in the order of their tags (PS3.18 section F.2.2).
+
+    Bytes, which a view does not hold, are left out; an attribute without a value has none here (F.2.5).
+    """
+    members = (
+        f'"{tag:08X}":{_encode_attribute(view[tag])}'
+        for tag in sorted(view)
+        if tag & 0xFFFF and (view[tag].vr in READABLE_VRS or view[tag].vr == "SQ")
+    )
+    return f"{{{','.join(members)}}}"
+
+
+def _encode_attribute(attribute: Attribute) -> str:
+    vr, texts, items = attribute
+    if vr == "SQ":
+        values = ",".join(map(encode_view, items))
+    elif vr in FLOAT_VRS:
+        values = ",".join(_float(float(text)) for text in texts)
+    else:
+        values = ",".join(map(_WRITE.get(vr, _text), texts))
+    if values in ("", "null"):
+        return f'{{"vr":"{vr}"}}'
+    return f'{{"vr":"{vr}","Value":[{values}]}}'
