@@ -19,6 +19,7 @@ from doorward.access.authority import (
     Revocation,
     certificate_from,
     fingerprint_of,
+    hosts_of,
     is_renewal_due,
     require_current,
 )
@@ -393,3 +394,11 @@ def test_no_key_is_in_a_repr(authority, device):
     for shown in (repr(authority), repr(device)):
         assert "PRIVATE" not in shown
         assert device.key.decode().splitlines()[1] not in shown
+
+
+def test_the_hosts_of_a_certificate_are_those_that_it_was_made_for():
+    authority = Authority.make("Example clinic", now=NOW)
+    server = authority.server(["pacs.example", "10.0.0.7", "::1"], now=NOW)
+    assert hosts_of(server.certificate) == ("pacs.example", "10.0.0.7", "::1")
+    assert hosts_of(authority.certificate) == ()
+    assert authority.fingerprint == fingerprint_of(certificate_from(authority.certificate))

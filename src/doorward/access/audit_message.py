@@ -73,6 +73,7 @@ MESSAGES: Mapping[Event, _Message] = {
     Event.JOURNAL_READ: _Message(_LOG_USED, "R"),
     Event.JOURNAL_EXPORTED: _Message(_LOG_USED, "R"),
     Event.CLOCK_JUMP: _Message(_ALERT, "E", Code("110131", "Software Configuration")),
+    Event.UPKEEP: _Message(_ALERT, "E", Code("110131", "Software Configuration")),
     Event.JOURNAL_RECOVERED: _Message(_ALERT, "E", Code("110134", "Audit Recording Started")),
     Event.SPOOL_FULL: _Message(_ALERT, "E", Code("110133", "Audit Recording Stopped")),
 }

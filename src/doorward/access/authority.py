@@ -117,6 +117,11 @@ class Authority:
         return _pem(self._key)
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 of its certificate in hexadecimal, for people who compare."""
+        return fingerprint_of(self._certificate)
+
+    @property
     def not_after(self) -> datetime:
         """When it ends, and with it all that it has signed."""
         return self._certificate.not_valid_after_utc
@@ -318,6 +323,21 @@ def certificate_from(pem: bytes) -> x509.Certificate:
 def fingerprint_of(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of the DER form in hexadecimal, as ``Register.by_certificate`` wants it."""
     return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def hosts_of(pem: bytes) -> tuple[str, ...]:
+    """Return the names and addresses for which a certificate was made. Raises ConfigError where it is none."""
+    try:
+        extension = certificate_from(pem).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(
+        str(name.value)
+        for name in extension.value
+        if isinstance(name, x509.DNSName | x509.IPAddress)
+    )
 
 
 def require_current(pem: bytes, *, what: str, now: datetime) -> None:

@@ -383,6 +383,11 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def is_ae_title(text: str) -> bool:
+    """Tell whether a text can be an AE title (PS3.5 section 6.2)."""
+    return _AE_TITLE.fullmatch(text) is not None
+
+
 def _require_entry(
     kind: Kind, name: str, role: str, also: tuple[str, ...], expires_at: datetime | None
 ) -> None:
@@ -404,7 +409,7 @@ def _require_entry(
 
 
 def _require_ae_title(title: str, where: str) -> None:
-    if not _AE_TITLE.fullmatch(title):
+    if not is_ae_title(title):
         hint = "1 to 16 printable ASCII characters, no backslash, no space at either end."
         raise ConfigError("holds no AE title", field=where, hint=hint)
 

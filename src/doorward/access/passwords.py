@@ -63,6 +63,11 @@ class Passwords:
         with self._turns:
             return self._hasher.hash(_prepared(password))
 
+    def rehash(self, password: str) -> str:
+        """Return what is kept of a password that was just verified, with today's parameters."""
+        with self._turns:
+            return self._hasher.hash(_prepared(password))
+
     def verify(self, password: str, kept: str | None) -> bool:
         """Tell whether this is the password; ``kept`` None (nobody has the name) takes as long and is never right.
 

@@ -3,7 +3,8 @@ import sqlite3
 
 import pytest
 
-from doorward.access.journal.index import StudyIndex
+from doorward.access.journal.index import StudyIndex, records
+from doorward.access.journal.reading import Wanted
 from doorward.access.journal.record import Event
 from doorward.access.journal.segments import segment_paths
 from journals import STUDY, stored, written
@@ -102,3 +103,18 @@ def test_the_index_can_live_elsewhere_and_two_can_ask(folder, tmp_path_factory):
 def test_a_folder_that_is_not_there_raises(tmp_path):
     with pytest.raises(sqlite3.Error):
         StudyIndex(tmp_path / "none")
+
+
+def test_records_that_are_wanted_are_looked_up_or_read_and_are_the_same(folder, monkeypatch):
+    wanted = Wanted(study=f"{STUDY}.3", identity="ct1")
+    looked_up = list(records(folder, wanted))
+    (folder / "studies-1.sqlite").unlink()
+
+    def refuse(_):
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(StudyIndex, "catch_up", refuse)
+    assert list(records(folder, wanted)) == looked_up
+    assert [record.sequence for record in looked_up] == [4, 9, 14, 19, 24]
+    assert len(list(records(folder))) == 25
+    assert list(records(folder, Wanted(study=f"{STUDY}.3", identity="ct2"))) == []

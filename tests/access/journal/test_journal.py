@@ -444,3 +444,58 @@ def test_the_bounds_of_one_record_fit_into_a_line():
 
     _, line = make_record(replace(worst, reason='"' * 64), EMPTY, Clock().now)
     assert len(line) < bounds.journal_record_bytes
+
+
+# --- threads that wait ------------------------------------------------------------------------------------------
+
+
+@in_loop
+async def test_threads_and_the_loop_write_into_one_chain_and_all_is_told_in_order(tmp_path):
+    told = []
+    journal = Journal(tmp_path, written=lambda record: told.append(record.sequence))
+    await journal.write(stored(0))
+
+    def bring():
+        return [journal.write_here(stored(number)) for number in range(20)]
+
+    threads = [asyncio.to_thread(bring) for _ in range(6)]
+    others = [journal.write(stored(number)) for number in range(30)]
+    *brought, _ = await asyncio.gather(*threads, asyncio.gather(*others))
+    await journal.close()
+    assert told == list(range(1, 1 + 6 * 20 + 30 + 1))
+    assert [one.sequence for one in show(tmp_path)] == told
+    assert all(records == sorted(records, key=lambda one: one.sequence) for records in brought)
+    assert verify(tmp_path).is_whole
+
+
+@in_loop
+async def test_a_thread_goes_on_when_its_record_is_synced_and_not_before(tmp_path, monkeypatch):
+    journal = Journal(tmp_path)
+    synced = []
+    real = os.fdatasync
+
+    def sync(descriptor):
+        real(descriptor)
+        synced.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    record = await asyncio.to_thread(journal.write_here, stored(1))
+    assert synced == [segment_paths(tmp_path)[0].stat().st_size]
+    assert journal.head == Head(1, record.digest)
+    await journal.close()
+
+
+@in_loop
+async def test_a_thread_is_told_of_a_full_disk_and_may_try_again(tmp_path, monkeypatch):
+    def full(descriptor, lines):
+        raise OSError(errno.ENOSPC, "full")
+
+    journal = Journal(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(StorageFull):
+            await asyncio.to_thread(journal.write_here, stored(1))
+    assert (await asyncio.to_thread(journal.write_here, stored(2))).sequence == 1
+    await journal.close()
+    with pytest.raises(LocalProtocolError):
+        journal.write_here(stored(3))

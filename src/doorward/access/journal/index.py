@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from doorward.access.journal.reading import Wanted, show
 from doorward.access.journal.record import EMPTY, Head, Record, read_record
 from doorward.access.journal.segments import read_lines, segment_path, segment_paths
 from doorward.limits import DEFAULT_LIMITS, Limits
@@ -119,6 +120,39 @@ class StudyIndex:
         except FileNotFoundError:
             return None
         return None if line is None else _record(line.text)
+
+
+def records(
+    folder: Path, wanted: Wanted | None = None, *, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Record]:
+    """Yield what ``reading.show`` yields; a study is looked up, where a place for its index can be kept. Raises OSError."""
+    if wanted is None or not wanted.study:
+        yield from show(folder, wanted, limits=limits)
+        return
+    found = _looked_up(folder, wanted.study, limits)
+    if found is None:  # a folder that may not be written, say: every record is read then
+        yield from show(folder, wanted, limits=limits)
+    else:
+        yield from filter(wanted.takes, found)
+
+
+def _looked_up(folder: Path, study: str, limits: Limits) -> Iterator[Record] | None:
+    index = None
+    try:
+        index = StudyIndex(folder, limits=limits)
+        index.catch_up()
+    except sqlite3.Error:
+        if index is not None:
+            index.close()
+        return None
+    return _and_close(index, study)
+
+
+def _and_close(index: StudyIndex, study: str) -> Iterator[Record]:
+    try:
+        yield from index.who_looked(study)
+    finally:
+        index.close()
 
 
 def _record(line: bytes) -> Record | None:

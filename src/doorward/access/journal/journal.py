@@ -3,7 +3,9 @@
 Theory of operation: ``submit`` gives a record its place at once, on the event loop, and returns a future. While one batch
 of lines is being written and synced by the journal's own thread, further records gather; they are the next batch, so many
 callers share one sync. A future is done when the sync that covers its record has returned: a success that waits for it
-may leave the house (promise 7).
+may leave the house (promise 7). A thread that may wait (``write_here``) writes itself: whoever comes first writes for all
+that have come meanwhile, so that no other thread has to be woken for one record. Two locks: one for the places in the
+chain, held for moments, and one for the disk.
 
 A disk that is full: what was written of the batch is taken back, every record since the last sync fails with StorageFull,
 the chain stands where it stood, and the next record tries again. A sync that fails leaves nobody knowing what is on disk:
@@ -18,11 +20,11 @@ import asyncio
 import errno
 import fcntl
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from doorward.access.journal.record import EMPTY, Entry, Event, Head, Outcome, Record, make_record
@@ -58,7 +60,7 @@ class _Waiting:
 
     record: Record
     line: bytes
-    future: asyncio.Future[Record] | None
+    future: asyncio.Future[Record] | Future[Record] | None
     is_note: bool = False
 
 
@@ -92,6 +94,10 @@ class Journal:
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Future[None] | None = None
         self._is_broken = self._is_closed = False
+        self._places = threading.Lock()
+        self._disk = threading.Lock()
+        #: Where futures are told; known from the first ``submit`` on.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._descriptor = -1
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -121,6 +127,25 @@ class Journal:
         Raises LocalProtocolError on a closed journal, StorageError on a broken one, LimitExceeded when the disk is too
         slow for what comes.
         """
+        self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Record] = self._loop.create_future()
+        with self._places:
+            self._place(entry, future)
+        self._flush()
+        return future
+
+    def write_here(self, entry: Entry) -> Record:
+        """Like ``write``, for a thread that may wait. Blocks."""
+        future: Future[Record] = Future()
+        with self._places:
+            self._place(entry, future)
+        with self._disk:
+            if not future.done():
+                self._write_waiting()
+        return future.result()
+
+    def _place(self, entry: Entry, future: asyncio.Future[Record] | Future[Record]) -> None:
+        """Give an entry its place in the chain. Raises as ``submit``."""
         if self._is_closed:
             raise LocalProtocolError("the journal is closed")
         if self._is_broken:
@@ -136,16 +161,16 @@ class Journal:
         *before, last = entry.parts(self._limits)
         for part in before:
             self._append(part, now, None)
-        future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._append(last, now, future)
-        self._flush()
-        return future
 
     async def close(self) -> None:
         """Write what waits, make the anchor durable, and give the lock back. Raises StorageError."""
-        self._is_closed = True
+        with self._places:
+            self._is_closed = True
         while self._writing is not None:
             await asyncio.wait([self._writing])
+        # What threads have brought meanwhile; what they are told through the loop comes before this returns.
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write_all)
         self._thread.shutdown()
         try:
             self._anchor.close()
@@ -220,7 +245,7 @@ class Journal:
         self,
         entry: Entry,
         now: datetime,
-        future: asyncio.Future[Record] | None,
+        future: asyncio.Future[Record] | Future[Record] | None,
         *,
         is_note: bool = False,
     ) -> None:
@@ -231,41 +256,80 @@ class Journal:
     def _flush(self) -> None:
         if self._writing is not None or not self._waiting:
             return
-        batch, self._waiting = self._waiting, []
-        lines = b"".join([one.line for one in batch])
         loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(self._thread, self._commit, lines)
-        self._writing.add_done_callback(partial(self._committed, batch))
+        self._writing = loop.run_in_executor(self._thread, self._write_all)
+        self._writing.add_done_callback(self._written_all)
 
-    def _committed(self, batch: list[_Waiting], done: asyncio.Future[None]) -> None:
+    def _written_all(self, done: asyncio.Future[None]) -> None:
         self._writing = None
         error = done.exception()
         if error is not None:
-            self._fail(batch, error if isinstance(error, OSError) else OSError(errno.EIO, ""))
-            if not isinstance(error, OSError):
-                self._is_broken = True
-                raise error  # a bug, for the loop's handler; nobody waits for ever
-            return
-        last = batch[-1].record
-        self._durable = Head(last.sequence, last.digest)
+            raise error  # a bug, for the loop's handler; nobody waits for ever
         self._flush()  # the disk is busy again before the callers go on
+
+    def _tell(self, batch: list[_Waiting], error: OSError | None) -> None:
+        """Tell those who wait on the event loop; in the order of the chain."""
         for one in batch:
-            if one.future is not None and not one.future.done():
-                one.future.set_result(one.record)
-        if self._written is not None:
+            if isinstance(one.future, asyncio.Future) and not one.future.done():
+                self._tell_one(one.future, one.record, error)
+        if self._written is not None and error is None:
             for one in batch:
                 self._written(one.record)
 
+    # --- on whatever thread writes, which holds the lock of the disk -------------------------------------------------
+
+    def _write_all(self) -> None:
+        with self._disk:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        """Write what waits, and tell everybody."""
+        with self._places:
+            batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        try:
+            self._commit(b"".join([one.line for one in batch]))
+        except OSError as error:
+            self._fail(batch, error)
+        except BaseException:
+            self._is_broken = True
+            self._fail(batch, OSError(errno.EIO, ""))
+            raise
+        else:
+            last = batch[-1].record
+            with self._places:
+                self._durable = Head(last.sequence, last.digest)
+            self._told(batch, None)
+
+    def _told(self, batch: list[_Waiting], error: OSError | None) -> None:
+        is_for_loop = self._written is not None and error is None
+        for one in batch:
+            if isinstance(one.future, Future):
+                self._tell_one(one.future, one.record, error)
+            elif one.future is not None:
+                is_for_loop = True
+        if is_for_loop and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._tell, batch, error)
+
     def _fail(self, batch: list[_Waiting], error: OSError) -> None:
         """Give back every place in the chain that the disk has not: what follows on a lost record is lost with it."""
-        lost, self._waiting = [*batch, *self._waiting], []
-        self._head = self._durable
-        self._notes = [one.record.entry for one in lost if one.is_note] + self._notes
-        for one in lost:
-            if one.future is not None and not one.future.done():
-                one.future.set_exception(_storage_error(error, "write", self._folder))
+        with self._places:
+            lost, self._waiting = [*batch, *self._waiting], []
+            self._head = self._durable
+            self._notes = [one.record.entry for one in lost if one.is_note] + self._notes
+        self._told(lost, error)
 
-    # --- on the journal's own thread ----------------------------------------------------------------------------------
+    def _tell_one(
+        self,
+        future: asyncio.Future[Record] | Future[Record],
+        record: Record,
+        error: OSError | None,
+    ) -> None:
+        if error is None:
+            future.set_result(record)
+        else:
+            future.set_exception(_storage_error(error, "write", self._folder))
 
     def _commit(self, lines: bytes) -> None:
         if (

@@ -30,6 +30,7 @@ NOT_A_KEY = "(not a tag)"
 _UID = re.compile(r"[0-2](\.[0-9]+)+")
 #: Tags as eight digits; those inside a sequence after a dot.
 _KEY = re.compile(r"[0-9A-F]{8}(\.[0-9A-F]{8}){0,7}")
+_BLOB = re.compile(r"[0-9a-f]{64}")
 _DIGEST_BYTES = 64
 #: LO (PS3.5 section 6.2): what a reason, a rule and the names of our own things may have.
 _TEXT_CHARACTERS = 64
@@ -68,6 +69,8 @@ class Event(StrEnum):
     CLOCK_JUMP = "clock jump"
     #: After a crash a torn end was cut off, or a damaged end was left behind on request.
     JOURNAL_RECOVERED = "journal recovered"
+    #: The index made anew, files taken in, a backup brought back: by whoever has the machine; ``subject`` says which.
+    UPKEEP = "upkeep"
     #: Messages for an outside collector could not be kept.
     SPOOL_FULL = "spool full"
 
@@ -102,6 +105,8 @@ class Entry:
     studies: tuple[str, ...] = ()
     instances: int = 0
     size_bytes: int = 0
+    #: What was stored: the name of its blob, which is the SHA-256 of its content. An index that is lost is made anew from it.
+    blob: str = ""
     matches: int = 0
     #: The keys of a query as tags, such as "00100020"; those of a sequence as "00400100.00400002".
     keys: tuple[str, ...] = ()
@@ -121,6 +126,8 @@ class Entry:
                 _put(self, name, _text(value, _AE_CHARACTERS).strip())
         if self.sop_class:
             _put(self, "sop_class", _uid(self.sop_class))
+        if self.blob and not _BLOB.fullmatch(self.blob):
+            _put(self, "blob", "")
         if self.studies:
             _put(self, "studies", tuple(dict.fromkeys([_uid(one) for one in self.studies])))
         if self.keys:
