@@ -52,6 +52,7 @@ def test_every_room_has_a_floor_and_words():
         ("audit/count.py", "import doorward.net.transfer", "promise 3"),
         ("audit/count.py", "from doorward.net import transfer", "promise 3"),
         ("audit/count.py", "from doorward.net.transfer import store", "promise 3"),
+        ("audit/probes/web.py", "from doorward.net.http import post_form", "promise 3"),
         ("audit/count.py", "from doorward.wire.dimse import CGetRequest", "promise 3"),
         ("audit/count.py", "import urllib.request", "module urllib.request"),
         ("audit/count.py", "from urllib import request", "module urllib.request"),

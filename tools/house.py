@@ -85,7 +85,11 @@ CONFINED_STANDARD: dict[str, tuple[str, ...]] = {
     "selectors": ("net/*",),
     "subprocess": ("practice/*",),  # a real Orthanc beside the practice archives
     "multiprocessing": ("practice/*", "archive/*"),
-    "sqlite3": ("access/journal/index.py", "audit/ledger/*", "archive/index*"),
+    "sqlite3": (
+        *("access/journal/index.py", "audit/ledger/*", "archive/index*"),
+        # The index of a stopped archive, what its making remembers, and what an import has done.
+        *("archive/upkeep/beside.py", "archive/upkeep/scratch.py", "archive/upkeep/done.py"),
+    ),
     **dict.fromkeys(
         (
             "ftplib",
@@ -103,6 +107,7 @@ CONFINED_STANDARD: dict[str, tuple[str, ...]] = {
 }
 #: Third-party package -> files that may import it. A package that is not named here may not be imported at all.
 CONFINED_PACKAGES: dict[str, tuple[str, ...]] = {
+    "PIL": ("archive/pixels/worker.py",),
     "argon2": ("access/passwords.py",),
     "cryptography": (
         "access/authority.py",
@@ -112,6 +117,7 @@ CONFINED_PACKAGES: dict[str, tuple[str, ...]] = {
         "audit/sensors/authority.py",
     ),
     "h11": ("net/http.py",),
+    "httptools": ("net/asgi.py",),
     "jinja2": ("audit/report/*",),
     "joserfc": ("access/json_tokens.py",),
     "markupsafe": ("audit/report/*",),
@@ -142,6 +148,7 @@ STREAMERS = frozenset({"net", "practice"})
 NEVER_IN_AUDIT = frozenset(
     {
         "doorward.net.transfer",
+        "doorward.net.http.post_form",
         *(f"C{verb}Request" for verb in ("Store", "Get", "Move")),
         *(f"N{verb}Request" for verb in ("Set", "Action", "Create", "Delete", "EventReport")),
     }

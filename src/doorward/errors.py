@@ -16,6 +16,7 @@
     |  |- ReplyTimeout              connected, then silent for too long
     |  `- TlsFailed                 the handshake did not succeed
     |- LimitExceeded                a bound of limits.py was reached (limit, value, seen)
+    |- ImageError                   pixels that cannot be decoded, or not be shown
     `- StorageError                 our own disk refused or failed (operation, path, kind)
        `- StorageFull               no room is left
 
@@ -180,6 +181,15 @@ class LimitExceeded(DoorwardError):
         self.limit = limit
         self.value = value
         self.seen = seen
+
+
+class ImageError(DoorwardError):
+    """Pixels cannot be decoded, or not be shown; the message says which, and nothing of what is in them."""
+
+    def __init__(self, message: str, *, kind: str = "failed") -> None:
+        super().__init__(message)
+        #: ``failed`` | ``no_pixels`` | ``no_frame`` (there are fewer)
+        self.kind = kind
 
 
 class StorageError(DoorwardError):

@@ -116,6 +116,9 @@ class Limits:
         10.0, "seconds", "PS3.8 9.1.5: from connection to A-ASSOCIATE-RQ, from A-ABORT to close"
     )
     associate_s: float = _bound(15.0, "seconds", "from A-ASSOCIATE-RQ to its answer")
+    associate_decide_s: float = _bound(
+        10.0, "seconds", "for our own answer to an A-ASSOCIATE-RQ; DCMTK's tools wait 30 s for it"
+    )
     reply_s: float = _bound(30.0, "seconds", "from a DIMSE request to its next response")
     cancel_s: float = _bound(
         5.0, "seconds", "from C-CANCEL to the final response; then the association is ended"
@@ -172,6 +175,51 @@ class Limits:
     )
     qido_page_bytes: int = _bound(
         67_108_864, "bytes", "one page of studies, counted in a stream; a study takes 1 to 3 KiB"
+    )
+    # --- HTTPS (net/asgi.py, archive/web/) ---
+    web_connections: int = _bound(
+        1_000,
+        "connections",
+        "of one HTTPS listener, some 60 KiB each; the oldest idle ones make room for new ones",
+    )
+    web_connections_per_address: int = _bound(
+        500, "connections", "the same for one address: a whole site may call through one"
+    )
+    web_tls_read_bytes: int = _bound(
+        32_768, "bytes per connection", "read at a time; one record of TLS is 16 KiB (RFC 8446 5.1)"
+    )
+    web_head_bytes: int = _bound(
+        32_768, "bytes", "of a request's line and headers; nginx takes 4 times 8 KiB"
+    )
+    web_headers: int = _bound(100, "headers", "of one request; Apache takes as many")
+    web_head_s: float = _bound(
+        10.0, "seconds", "from the first byte of a request, or the connection, to its whole head"
+    )
+    web_idle_s: float = _bound(60.0, "seconds", "a connection may wait for its next request")
+    web_stall_s: float = _bound(
+        30.0, "seconds", "in which a body must move on, whoever sends it, by web_stall_bytes"
+    )
+    web_stall_bytes: int = _bound(16_384, "bytes", "the slowest body; some 550 bytes per second")
+    web_pipelined: int = _bound(
+        8, "requests", "sent ahead on one connection before the first was answered"
+    )
+    web_dropped_bytes: int = _bound(
+        262_144, "bytes", "of a body that nobody wants, read so that the answer arrives"
+    )
+    web_json_bytes: int = _bound(8_192, "bytes", "of a login; the longest password is 1,024")
+    web_refusals: int = _bound(
+        10_000, "addresses", "whose refusals are counted, so that a flood does not fill the journal"
+    )
+    web_refusal_s: float = _bound(
+        60.0, "seconds", "between two records of refusals of one address"
+    )
+    web_ready_s: float = _bound(5.0, "seconds", "for the index to answer whether it is ready")
+    openid_logins: int = _bound(
+        1_000, "logins", "begun at an OpenID provider from which nobody has come back yet"
+    )
+    openid_login_s: float = _bound(600.0, "seconds", "for a person to log in at the provider")
+    openid_keys_s: float = _bound(
+        60.0, "seconds", "between two times that a provider's keys are fetched for an unknown one"
     )
     # --- databases and file shares (greetings/, net/exchange.py) ---
     greeting_bytes: int = _bound(
@@ -416,6 +464,9 @@ class Limits:
     blob_block_bytes: int = _bound(
         1_048_576, "bytes", "of one instance held before they are written; a CT image has 525 KB"
     )
+    blob_idle_blocks: int = _bound(
+        16, "blocks", "of blob_block_bytes kept for the next instance; new memory costs more"
+    )
     blob_held_bytes: int = _bound(
         67_108_864, "bytes", "held for all instances together; beyond, each is written as it comes"
     )
@@ -450,8 +501,148 @@ class Limits:
     ingest_value_bytes: int = _bound(
         65_536, "bytes", "of one value before the pixels; a longer one is passed over unread"
     )
+    original_heads: int = _bound(
+        16, "files", "whose beginnings are kept of one instance; its data set is kept once"
+    )
+    stow_instances: int = _bound(
+        10_000, "parts", "of one STOW request; each costs some 600 bytes of its answer"
+    )
+    stow_bytes: int = _bound(
+        68_719_476_736, "bytes", "of one STOW request; a study of whole slides has some 20 GiB"
+    )
+    stow_s: float = _bound(
+        14_400.0, "seconds", "for one STOW request; all of its bytes at 40 Mbit/s"
+    )
+    stow_at_a_time: int = _bound(
+        8, "instances", "of one STOW request that are being made durable; they share their syncs"
+    )
+    multipart_head_bytes: int = _bound(
+        8_192, "bytes", "from one boundary to the body behind it; usual parts have below 300"
+    )
+    multipart_margin_bytes: int = _bound(
+        65_536, "bytes", "before the first boundary and behind the last; RFC 2046 has them ignored"
+    )
+    multipart_boundary_characters: int = _bound(
+        128, "characters", "RFC 2046 5.1.1 has 70; Orthanc 1.10 sends 73"
+    )
+    content_type_bytes: int = _bound(
+        1_024, "bytes", "a Content-Type that is read; a boundary and a type have some 100 of them"
+    )
     retrieve_instances: int = _bound(
         20_000, "instances", "sent by one C-GET or C-MOVE; a CT study has some 2,000"
+    )
+    # --- upkeep (archive/upkeep/) ---
+    upkeep_note_s: float = _bound(
+        1.0, "seconds", "between two notes of how far a verification or an import has come"
+    )
+    upkeep_file_bytes: int = _bound(
+        16_777_216, "bytes", "of one file of settings or secrets in a backup; all together have some 100,000"
+    )
+    reindex_head_bytes: int = _bound(
+        32_768, "bytes", "of a blob read at a time while its head is looked for: usual heads have 10,000"
+    )
+    backup_rounds: int = _bound(
+        5, "rounds", "of a backup beside an archive that deletes faster than it is copied"
+    )
+    import_at_a_time: int = _bound(
+        16, "files", "taken in side by side: they share the syncs of index and journal"
+    )
+    # --- pixels (archive/pixels/, archive/web/rendered.py) ---
+    image_inflated_bytes: int = _bound(
+        134_217_728, "bytes", "of a deflated data set held while it is written anew or rendered"
+    )
+    image_frame_bytes: int = _bound(
+        134_217_728,
+        "bytes",
+        "of one decoded frame; a mammogram has 28 MB, a radiograph in colour 60",
+    )
+    image_described_bytes: int = _bound(
+        4_194_304, "bytes", "of the attributes that say how pixels are shown, tables included"
+    )
+    image_held_bytes: int = _bound(
+        33_554_432,
+        "bytes",
+        "of an instance written anew before its first byte leaves; what cannot be decoded shows by then",
+    )
+    image_result_bytes: int = _bound(
+        268_435_456, "bytes", "that a worker may answer: a decoded frame, or an image of it"
+    )
+    image_workers: int = _bound(2, "processes", "that decode at a time, some 100 MB of memory each")
+    image_worker_memory_bytes: int = _bound(
+        2_147_483_648,
+        "bytes of address space",
+        "of one worker (RLIMIT_AS); a frame is held some four times",
+    )
+    image_worker_jobs: int = _bound(500, "frames", "by one worker before another takes its place")
+    image_waiting: int = _bound(
+        64, "frames", "that wait for a worker; beyond, whoever asks is told to come back"
+    )
+    image_start_s: float = _bound(
+        20.0, "seconds", "until a worker has loaded its decoders; usual: 1"
+    )
+    image_job_s: float = _bound(15.0, "seconds", "for one frame; JPEG 2000 of 28 MB takes some 3")
+    image_idle_s: float = _bound(60.0, "seconds", "without work until a worker ends")
+    image_side_pixels: int = _bound(
+        8_192, "pixels", "of the viewport that a request may ask for, each way"
+    )
+    image_thumbnail_pixels: int = _bound(
+        256, "pixels", "of a thumbnail each way where no viewport is asked for"
+    )
+    image_thumbnail_tries: int = _bound(
+        8, "instances", "looked at for the thumbnail of a study or a series"
+    )
+    image_cache_bytes: int = _bound(
+        16_777_216, "bytes", "of rendered images held in memory; a thumbnail has some 10,000"
+    )
+    # --- storage commitment (archive/commitment/) ---
+    commitment_instances: int = _bound(
+        10_000, "instances", "of one request; identifier_bytes has room for some 7,000"
+    )
+    commitment_waiting: int = _bound(
+        1_000, "requests", "that are not reported yet, a file of up to a megabyte each"
+    )
+    commitment_waiting_each: int = _bound(100, "requests", "the same, of one device")
+    commitment_senders: int = _bound(4, "reports", "made and sent at a time")
+    commitment_quiet_s: float = _bound(
+        1.0,
+        "seconds",
+        "that an association must be quiet before a report goes out on it: many end it at once",
+    )
+    commitment_retry_s: float = _bound(
+        5.0, "seconds", "before a report is tried again; each failure doubles it"
+    )
+    commitment_longest_retry_s: float = _bound(
+        900.0, "seconds", "between two tries: a modality may be switched off for the night"
+    )
+    commitment_age_s: float = _bound(
+        604_800.0, "seconds", "until a report is given up: a modality that was off for a week"
+    )
+    # --- DICOMweb: questions and retrieval (web/accept.py, archive/viewing.py, archive/web/) ---
+    accept_bytes: int = _bound(
+        4_096, "bytes", "an Accept header that is read; viewers send below 500"
+    )
+    qido_parameters: int = _bound(
+        256, "parameters", "of one search, fields to include among them; viewers send below 40"
+    )
+    qido_answers: int = _bound(
+        100_000,
+        "answers",
+        "of one search where the client names no limit or a higher one; they are streamed",
+    )
+    metadata_inline_bytes: int = _bound(
+        1_024, "bytes", "of a value that stands in metadata; for a longer one stands its URI"
+    )
+    metadata_thread_bytes: int = _bound(
+        65_536, "bytes", "of a head from which on metadata are written in a thread of their own"
+    )
+    frame_list: int = _bound(
+        10_000, "frames", "of one request; viewers ask for one to a few hundred"
+    )
+    viewing_gap_s: float = _bound(
+        60.0, "seconds", "without a request until looking at a study has ended, for the journal"
+    )
+    viewing_open: int = _bound(
+        10_000, "looks", "that go on at a time; the longest idle one ends for one more"
     )
     # --- index (archive/index/) ---
     index_batch: int = _bound(
@@ -573,7 +764,23 @@ class Limits:
     login_forgiven_s: float = _bound(
         3_600.0, "seconds", "until a name is forgiven one failure, an address all its free ones"
     )
+    user_identities: int = _bound(
+        16, "associations", "whose user identity is looked at; each costs a password hash"
+    )
+    user_identities_per_peer: int = _bound(4, "associations", "the same, from one address")
     login_names: int = _bound(10_000, "names", "and as many addresses, whose failures are kept")
+    logins_waiting: int = _bound(
+        32, "logins", "that wait for their turn; each takes some tenths of a second"
+    )
+    sessions: int = _bound(10_000, "sessions", "of people in browsers, some 400 bytes each")
+    sessions_per_person: int = _bound(10, "sessions", "of one name; the oldest makes room")
+    session_idle_s: float = _bound(
+        1_800.0, "seconds", "without a request; OWASP: 15 to 30 minutes where little can be done"
+    )
+    session_s: float = _bound(43_200.0, "seconds", "of one session in all: a long working day")
+    first_code_s: float = _bound(
+        86_400.0, "seconds", "that the code of the first start is good for: a day"
+    )
     secret_bytes: int = _bound(
         2_097_152, "bytes", "of one file of secrets; 4,000 tokens are as long"
     )
@@ -608,6 +815,19 @@ class Limits:
     )
     json_token_skew_s: float = _bound(
         60.0, "seconds", "that the clocks of an OpenID provider and ours may differ"
+    )
+    # --- the archive's folder and its running (archive/) ---
+    settings_bytes: int = _bound(
+        1_048_576, "bytes", "of an archive's settings file; a thousand rules are half of it"
+    )
+    settings_rows: int = _bound(
+        1_000, "rows", "of one list in an archive's settings, such as destinations"
+    )
+    archive_watch_s: float = _bound(
+        0.25, "seconds", "between two looks at whether somebody was added or revoked: felt at once"
+    )
+    archive_watchdog_s: float = _bound(
+        3_600.0, "seconds", "the longest that systemd is believed to wait for a sign of life"
     )
     # --- journal (access/journal/, access/spool.py, net/syslog_tls.py) ---
     journal_record_bytes: int = _bound(

@@ -20,7 +20,7 @@ from doorward.errors import (
     TlsFailed,
 )
 from doorward.net import http
-from doorward.net.http import fetch
+from doorward.net.http import fetch, post_form
 from doorward.net.tls import probe_context, server_context
 from loopback import HOST, OpenGate, in_loop, limits
 from web_servers import answer, as_json, web_server
@@ -348,6 +348,48 @@ async def test_plain_http_on_the_tls_side_is_no_tls():
     async with web_server(lambda _: answer()) as server:
         with pytest.raises((TlsFailed, DoorwardError)):
             await ask(server.port, tls=probe_context(), bounds={"tls_handshake_s": 0.2})
+
+
+# --- a form -----------------------------------------------------------------------------------------------------------
+
+
+@in_loop
+async def test_form_is_sent_whole_and_through_the_gate():
+    got = []
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        got.extend((head, await reader.readexactly(length)))
+        writer.write(as_json({"id_token": "x"}))
+        writer.close()
+
+    listener = await asyncio.start_server(serve, HOST, 0)
+    port = listener.sockets[0].getsockname()[1]
+    reply = await post_form(
+        HOST,
+        port,
+        gate=OpenGate(),
+        path="/token",
+        fields={"code": "a b&c=\xe9", "grant_type": "x"},
+        headers=[("Accept", "application/json")],
+        user_agent=AGENT,
+    )
+    with pytest.raises(ScopeError):
+        await post_form(HOST, port, gate=ShutGate(), fields={}, user_agent=AGENT)
+    listener.close()
+    assert (reply.status, reply.content_type) == (200, "application/json")
+    head, body = got
+    assert head.startswith(b"POST /token HTTP/1.1\r\n")
+    assert b"\r\nContent-Type: application/x-www-form-urlencoded\r\n" in head
+    assert body == b"code=a+b%26c%3D%C3%A9&grant_type=x"
+
+
+class ShutGate:
+    """Lets nothing through."""
+
+    def permit(self, address, port):
+        raise ScopeError("not there", target=address)
 
 
 # --- anything ---------------------------------------------------------------------------------------------------------

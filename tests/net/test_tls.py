@@ -1,17 +1,21 @@
 import socket
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from certificates import make_certificates
+from doorward.access.authority import Authority
 from doorward.errors import ConfigError, ConnectFailed, TlsFailed
 from doorward.net.certificate import read_certificate
 from doorward.net.tls import (
     TLS_VERSIONS,
     client_context,
     handshake,
+    present,
     probe_context,
+    refuse_revoked,
     server_context,
     verifying_probe_context,
 )
@@ -136,6 +140,44 @@ async def test_a_client_certificate_that_is_not_trusted_is_refused(credentials, 
     ours = probing_as(getattr(credentials, who))
     async with listening(House(), tls=tls) as (_, port):
         assert await kind_of_failure(port, ours, linger_s=5.0) in ("certificate_refused", "other")
+
+
+@in_loop
+async def test_a_revoked_client_certificate_is_refused_from_the_next_handshake_on(tmp_path):
+    now = datetime.now(UTC)
+    authority = Authority.make("test", now=now)
+    server, client = authority.server([HOST], now=now), authority.device("ct1", now=now)
+    files = {
+        "authority": authority.certificate,
+        "server": server.certificate + server.key,
+        "client": client.certificate + client.key,
+        "revoked": authority.revocation_list((), number=1, now=now),
+    }
+    at = {name: tmp_path / f"{name}.pem" for name in files}
+    for name, content in files.items():
+        at[name].write_bytes(content)
+    tls = server_context(at["server"], at["server"], client_authorities=at["authority"])
+    refuse_revoked(tls, at["revoked"])
+    ours = client_context(authorities=at["authority"], certificate=at["client"])
+    async with listening(House(), tls=tls) as (_, port):
+        async with associated(port, tls=ours) as requestor:
+            assert await requestor.echo() == 0
+        later = now + timedelta(seconds=1)
+        at["revoked"].write_bytes(authority.revoke(client.serial, files["revoked"], now=later))
+        refuse_revoked(tls, at["revoked"])
+        assert await kind_of_failure(port, ours, linger_s=5.0) in ("certificate_refused", "other")
+
+
+@in_loop
+async def test_another_certificate_is_presented_from_the_next_handshake_on(credentials):
+    tls = serving(credentials.server)
+    async with listening(House(), tls=tls) as (_, port):
+        before = await shaken(port, probe_context())
+        present(tls, credentials.expired.certificate_path, credentials.expired.key_path)
+        after = await shaken(port, probe_context())
+    assert before.certificate != after.certificate
+    with pytest.raises(ConfigError):
+        present(tls, credentials.server.certificate_path, credentials.client.key_path)
 
 
 @in_loop

@@ -10,6 +10,9 @@ to see them, and nothing of value ever travels over it.
 import asyncio
 import ssl
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,7 +37,11 @@ TLS_VERSIONS = {
 #: SSL_OP_CLEANSE_PLAINTEXT of OpenSSL 3: what was decrypted is zeroed once it is read. Python has no name for it.
 _CLEANSE_PLAINTEXT = 0x2
 #: RFC 9325 section 4.2 (BCP 195), as PS3.15 B.12 asks; the TLS 1.3 suites of OpenSSL are added by themselves.
-_SUITES = "ECDHE+AESGCM:DHE+AESGCM:ECDHE+CHACHA20"
+SERVER_SUITES = "ECDHE+AESGCM:DHE+AESGCM:ECDHE+CHACHA20"
+
+
+#: Who is told of a handshake that is refused; None: nobody.
+_TOLD: ContextVar[Callable[[str], None] | None] = ContextVar("told", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,21 +55,50 @@ class TlsSession:
 
 
 def server_context(
-    certificate: Path, key: Path, *, client_authorities: Path | None = None
+    certificate: Path,
+    key: Path,
+    *,
+    client_authorities: Path | None = None,
+    asks_only: bool = False,
 ) -> ssl.SSLContext:
     """Return the context that we serve with; with ``client_authorities`` a client certificate is required.
 
-    Raises ConfigError when a file cannot be read or key and certificate do not belong together.
+    ``asks_only``: it may be missing, for HTTPS, where a token or a login may stand for it; one that is shown is verified all
+    the same. Raises ConfigError when a file cannot be read or key and certificate do not belong together.
     """
     context = _AlertingContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = _AlertingObject
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_SUITES)
+    context.set_ciphers(SERVER_SUITES)
     _load_chain(context, certificate, key)
     if client_authorities is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL if asks_only else ssl.CERT_REQUIRED
         _load_authorities(context, client_authorities)
     return context
+
+
+def present(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Show another certificate from the next handshake on. Raises ConfigError as ``server_context`` does."""
+    _load_chain(context, certificate, key)
+
+
+def refuse_revoked(context: ssl.SSLContext, revocations: Path) -> None:
+    """From the next handshake on refuse whom the list names (RFC 5280 section 5); a later list adds to an earlier one.
+
+    Raises ConfigError where the file cannot be read or holds no list.
+    """
+    _load_authorities(context, revocations)
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+@contextmanager
+def telling(told: Callable[[str], None]) -> Iterator[None]:
+    """Have it told why a handshake is refused that begins inside; in OpenSSL's words, nothing that the peer chose."""
+    before = _TOLD.set(told)
+    try:
+        yield
+    finally:
+        _TOLD.reset(before)
 
 
 def client_context(
@@ -150,7 +186,7 @@ class _AlertingContext(ssl.SSLContext):
         """Return the object of one connection; it knows where its alerts wait."""
         made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
         assert isinstance(made, _AlertingObject)
-        made.outgoing = outgoing
+        made.outgoing, made.told = outgoing, _TOLD.get()
         return made
 
 
@@ -162,6 +198,7 @@ class _AlertingObject(ssl.SSLObject):
     """
 
     outgoing: ssl.MemoryBIO
+    told: Callable[[str], None] | None = None
     _failure: ssl.SSLError | None = None
 
     def do_handshake(self) -> None:
@@ -173,10 +210,17 @@ class _AlertingObject(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as failure:
+            self._tell(failure)
             if not self.outgoing.pending:
                 raise
             self._failure = failure
             raise ssl.SSLWantReadError("the alert leaves first") from failure
+
+    def _tell(self, failure: ssl.SSLError) -> None:
+        if self.told is not None and not isinstance(failure, ssl.SSLEOFError):
+            words = getattr(failure, "verify_message", "") or failure.reason or "no handshake"
+            self.told(f"TLS: {words.lower().replace('_', ' ')}")
+            self.told = None
 
 
 class _WatchedObject(ssl.SSLObject):
