@@ -7,7 +7,7 @@ SCALE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types cover interop docs bench bench-study bench-sensors fuzz clean
+.PHONY: setup demo test lint types cover interop docs bench bench-study bench-sensors bench-archive fuzz clean
 
 setup:
 	@tools/setup.sh dev
@@ -54,6 +54,11 @@ bench-study:
 bench-sensors:
 	@tools/setup.sh test
 	@$(PY) tools/bench_sensors.py --scale $(SCALE) $(ARGS)
+
+bench-archive:
+	@tools/setup.sh test
+	@tools/peers.sh
+	@$(PY) tools/bench_archive.py --scale $(SCALE) $(ARGS)
 
 fuzz:
 	@tools/setup.sh fuzz

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from doorward.net.incoming import StreamedStore
 from doorward.net.transfer import Answer, Instance, store
 from loopback import (
     CONTEXTS,
@@ -115,3 +116,41 @@ async def test_a_receiver_is_cancelled_where_the_association_ends():
             sending.cancel()
             requestor.connection.kill()
         await ended.wait()
+
+
+class Still:
+    """A connection of which nothing is asked but its bounds."""
+
+    limits = limits(incoming_bytes=100)
+
+    def pause(self):
+        raise AssertionError("too much waits")
+
+    def resume(self):
+        pass
+
+
+async def turns():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@in_loop
+async def test_a_receiver_is_woken_for_a_quarter_of_what_may_wait_or_at_the_end():
+    came = []
+
+    async def take(fragments):
+        async for one in fragments:
+            came.append(one)  # noqa: PERF401 - each when it comes
+        return Answer(0)
+
+    incoming = StreamedStore(Still(), None, None, take)
+    running = asyncio.create_task(incoming.run())
+    await turns()
+    for expected in (0, 0, 3, 3):
+        incoming.fragment(b"0123456789")
+        await turns()
+        assert len(came) == expected
+    incoming.end()
+    assert await running == Answer(0)
+    assert len(came) == 4

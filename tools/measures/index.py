@@ -41,13 +41,15 @@ ACCESSION = 0x00080050
 _VRS = {ID: "LO", NAME: "PN", STUDY_UID: "UI", DAY: "DA", MODALITIES: "CS", ACCESSION: "SH"}
 
 
-def _name(number: int) -> str:
+def name_of(number: int) -> str:
+    """Return the family name of a patient."""
     return (
         f"{chr(65 + number % 26)}{chr(97 + number // 26 % 26)}{number % 997}{_ENDINGS[number % 10]}"
     )
 
 
-def _uid(study: int) -> str:
+def uid_of(study: int) -> str:
+    """Return the UID of a study."""
     return f"1.2.826.0.1.3680043.10.1.{study}"
 
 
@@ -58,10 +60,10 @@ def entries(studies: int) -> Iterator[Entry]:
         day = _FIRST_DAY + timedelta(days=study * 4_000 // studies)
         modality = ("CT", "MR", "DX", "US")[study % 4]
         for number in range(1 + study % 3):
-            uid = f"{_uid(study)}.1.{number}"
+            uid = f"{uid_of(study)}.1.{number}"
             yield Entry(
-                study_uid=_uid(study),
-                series_uid=f"{_uid(study)}.1",
+                study_uid=uid_of(study),
+                series_uid=f"{uid_of(study)}.1",
                 sop_instance_uid=uid,
                 sop_class_uid=_CT,
                 transfer_syntax_uid="1.2.840.10008.1.2.1",
@@ -71,7 +73,7 @@ def entries(studies: int) -> Iterator[Entry]:
                 source="ct1",
                 patient={
                     ID: Attribute("LO", (f"P{patient:07}",)),
-                    NAME: Attribute("PN", (f"{_name(patient)}^Anna",)),
+                    NAME: Attribute("PN", (f"{name_of(patient)}^Anna",)),
                     0x00100030: Attribute("DA", ("19700101",)),
                     0x00100040: Attribute("CS", ("F",)),
                 },
@@ -183,7 +185,7 @@ async def measure(index: Index, studies: int) -> list[Row]:
     rows: list[Row] = [await _fill(index, studies, 4)]
     some = [n * 7_919 % studies for n in range(_ASKED)]  # all over the archive
     exact: dict[str, list[Query]] = {
-        "exact Study Instance UID": [_query(study=_uid(n)) for n in some],
+        "exact Study Instance UID": [_query(study=uid_of(n)) for n in some],
         "exact Patient ID": [_query(patient=f"P{n * 3 // 4:07}") for n in some],
         "exact Accession Number": [_query(accession=f"A{n:08}") for n in some],
     }
@@ -195,7 +197,7 @@ async def measure(index: Index, studies: int) -> list[Row]:
     days = [_FIRST_DAY + timedelta(days=n * 4_000 // studies) for n in some[:200]]
     weeks = [f"{d:%Y%m%d}-{d + timedelta(days=6):%Y%m%d}" for d in days]
     wide: dict[str, list[Query]] = {
-        "name, prefix of five": [_query(name=f"{_name(n)[:5]}*") for n in some[:200]],
+        "name, prefix of five": [_query(name=f"{name_of(n)[:5]}*") for n in some[:200]],
         "one day": [_query(day=f"{d:%Y%m%d}") for d in days],
         "one week of CT": [_query(day=week, modalities="CT") for week in weeks],
         "name in the middle": [_query(name=f"*{n % 997}berg*") for n in some[:10]],

@@ -1,7 +1,9 @@
 """One C-STORE that is taken in by a task: its fragments as they come, no faster than they are taken.
 
 Theory of operation: the session puts fragments in from within its reads, the application's receiver takes them out. Where
-more than ``incoming_bytes`` wait, the connection is not read, so TCP makes the sender wait. What comes after a receiver has
+more than ``incoming_bytes`` wait, the connection is not read, so TCP makes the sender wait. The receiver is woken when a
+part of that waits, or the data set is whole: to wake a task for each of the small fragments that most senders make of an
+image costs more than all else that is done with them. What comes after a receiver has
 made up its mind is dropped; the answer leaves after the last fragment, since C-STORE has no other place for it (PS3.7
 section 9.3.1.2).
 """
@@ -15,6 +17,9 @@ from doorward.net.transfer import Answer, IncomingStore, StreamReceiver
 from doorward.wire.command import CStoreRequest, CStoreResponse
 from doorward.wire.negotiation import AcceptedContext
 from doorward.wire.pdu import Fragment
+
+#: Of what may wait, this part wakes the receiver; while it works, the rest may come.
+_PARTS = 4
 
 
 class StreamedStore:
@@ -31,6 +36,7 @@ class StreamedStore:
         self._answering = IncomingStore(context, request, 0)
         self._connection = connection
         self._taker = taker
+        self._enough_bytes = connection.limits.incoming_bytes // _PARTS
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._came = asyncio.Event()
@@ -42,7 +48,8 @@ class StreamedStore:
             return
         self._waiting.append(bytes(fragment))
         self._waiting_bytes += len(fragment)
-        self._came.set()
+        if self._waiting_bytes >= self._enough_bytes:
+            self._came.set()
         if self._waiting_bytes > self._connection.limits.incoming_bytes:
             self._connection.pause()
 

@@ -1,6 +1,8 @@
 """The real file system, asked as the store asks it."""
 
 import errno
+import fcntl
+import mmap
 import os
 
 import pytest
@@ -124,3 +126,62 @@ def test_the_right_to_write_is_given_once(path):
     second = DISK.lock(path)
     assert second is not None
     DISK.close(second)
+
+
+class Seen:
+    """The system calls of a write: how each piece went out."""
+
+    def __init__(self, monkeypatch, fault=0) -> None:
+        self.pieces = []
+        self._write, self._fault = os.write, fault
+        monkeypatch.setattr(os, "write", self.write)
+
+    def write(self, handle, piece):
+        is_direct = bool(fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_DIRECT)
+        if is_direct and self._fault:
+            raise OSError(self._fault, "refused")
+        done = self._write(handle, piece)
+        self.pieces.append((is_direct, done))
+        return done
+
+
+def pages(size):
+    """Return memory that begins at a page, filled."""
+    memory = memoryview(mmap.mmap(-1, size))
+    memory[:] = os.urandom(size)
+    return memory
+
+
+@pytest.mark.parametrize("size", (65_536, 65_537, 200_000, 1_048_576))
+def test_whole_pages_pass_by_the_page_cache_and_the_rest_follows(path, size, monkeypatch):
+    content = pages(size)
+    seen = Seen(monkeypatch)
+    written(path, content)
+    with open(path, "rb") as file:
+        assert file.read() == content
+    if (True, size // 4_096 * 4_096) not in seen.pieces:
+        pytest.skip("this file system has no direct writes")
+    assert seen.pieces[1:] == ([(False, size % 4_096)] if size % 4_096 else [])
+
+
+def test_memory_that_begins_anywhere_is_written_as_ever(path):
+    content = pages(300_000)[1:]
+    written(path, content)
+    with open(path, "rb") as file:
+        assert file.read() == content
+
+
+def test_a_file_system_without_direct_writes_is_written_as_ever(path, monkeypatch):
+    content = pages(100_000)
+    seen = Seen(monkeypatch, fault=errno.EINVAL)
+    written(path, content)
+    assert seen.pieces == [(False, 100_000)]
+
+
+def test_a_direct_write_without_room_says_so(path, monkeypatch):
+    Seen(monkeypatch, fault=errno.ENOSPC)
+    handle = DISK.create(path)
+    with pytest.raises(OSError, match="refused"):
+        DISK.write(handle, pages(100_000))
+    assert not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_DIRECT
+    DISK.close(handle)

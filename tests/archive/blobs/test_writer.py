@@ -259,3 +259,64 @@ def test_a_real_file_system_that_is_full_and_then_read_only(tmp_path):
     if os.geteuid() != 0 or done.returncode == 42:
         pytest.skip("peer missing: a mount namespace")
     assert (done.returncode, done.stdout) == (0, "read_only\n"), done.stderr
+
+
+def test_a_fragment_is_taken_at_once_where_nothing_has_to_wait(tmp_path):
+    async def run(store):
+        async with store.writer() as writer:
+            assert not writer.take(b"first")  # there is no block yet
+            await writer.write(b"first")
+            assert writer.take(b"second")
+            assert store.held_bytes == 11
+            assert not writer.take(bytes(LIMITS.blob_block_bytes - 11))  # this would fill it
+            await writer.write(bytes(LIMITS.blob_block_bytes - 11))
+            return await writer.commit()
+
+    with opened(tmp_path) as store:
+        blob = asyncio.run(run(store))
+        whole = b"firstsecond" + bytes(LIMITS.blob_block_bytes - 11)
+        assert blob.digest == digest_of(whole)
+        assert store.held_bytes == 0
+
+
+@pytest.mark.parametrize("bound", ("blob_bytes", "blob_held_bytes"))
+def test_what_is_taken_at_once_stays_within_the_bounds(tmp_path, bound):
+    async def run(store):
+        async with store.writer() as writer:
+            await writer.write(b"1")
+            return writer.take(b"2345"), writer.take(b"2")
+
+    limits = dataclasses.replace(LIMITS, **{bound: 4})
+    with opened(tmp_path, limits=limits) as store:
+        assert asyncio.run(run(store)) == (False, True)
+
+
+def test_what_follows_on_a_commit_is_done_while_the_blob_is_kept(tmp_path):
+    async def run(store):
+        async with store.writer() as writer:
+            await writer.write(b"content")
+            return await writer.commit_then(
+                lambda blob: (blob, store.has(blob.digest), threading.current_thread().name)
+            )
+
+    with opened(tmp_path) as store:
+        blob, is_there, thread = asyncio.run(run(store))
+    assert blob.digest == digest_of(b"content")
+    assert is_there
+    assert thread.startswith("blob-write")
+
+
+def test_where_what_follows_fails_the_blob_is_nobodys(tmp_path):
+    def fail(blob):
+        raise StorageError("no", operation="write", path=tmp_path, kind="failed")
+
+    async def run(store):
+        async with store.writer() as writer:
+            await writer.write(b"content")
+            await writer.commit_then(fail)
+
+    with opened(tmp_path) as store:
+        with pytest.raises(StorageError, match="no"):
+            asyncio.run(run(store))
+        assert store.held_bytes == 0
+        assert not store.shelf._pins

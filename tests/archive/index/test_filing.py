@@ -7,6 +7,7 @@ import pytest
 
 from doorward.archive.index.entry import Outcome
 from doorward.archive.index.filing import Filing, is_named
+from doorward.archive.index.holdings import heads_of, referenced
 from doorward.archive.index.store import open_writer
 from doorward.archive.index.upkeep import problems
 from doorward.limits import DEFAULT_LIMITS
@@ -81,3 +82,24 @@ def test_a_blob_is_named_as_long_as_anything_needs_it(connection):
     assert filing.delete_study(2).digests == {digest.hex(), entry("2.1.1").digest}
     tables = ("patients", "study_texts", "study_labels", "series_texts", "conflicts")
     assert [column(connection, f"SELECT count(*) FROM {name}") for name in tables] == [[0]] * 5
+
+
+def test_how_the_files_of_an_instance_began_is_noted_whatever_became_of_it(connection):
+    filing = Filing(connection, DEFAULT_LIMITS)
+    heads = ["a" * 64, "b" * 64, "c" * 64]
+    other = entry("2.1.1", "other")
+    filing.file([entry("1.1.1", head_digest=heads[0]), entry("1.1.1", head_digest=heads[1])])
+    filing.file([entry("1.1.1", head_digest=heads[1]), entry("1.1.1", "x", head_digest=heads[2])])
+    assert heads_of(connection, entry("1.1.1").digest) == heads[:2]
+    assert heads_of(connection, entry("1.1.1", "x").digest) == heads[2:]
+    assert referenced(connection, [*heads, "d" * 64]) == set(heads)
+    assert not filing.keep_head(other.digest, heads[0])
+    assert heads_of(connection, other.digest) == []
+
+
+def test_a_study_takes_with_it_how_its_files_began(connection):
+    filing = Filing(connection, DEFAULT_LIMITS)
+    filing.file([entry("1.1.1", head_digest="a" * 64), entry("2.1.1", head_digest="b" * 64)])
+    assert filing.delete_study(1).digests == {entry("1.1.1").digest, "a" * 64}
+    assert referenced(connection, ["a" * 64, "b" * 64]) == {"b" * 64}
+    assert problems(connection) == []

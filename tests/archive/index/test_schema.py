@@ -50,7 +50,7 @@ def test_an_index_of_a_newer_version_is_refused_and_left_alone(tmp_path):
     file = tmp_path / "index"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    words = "version 99; this Doorward knows indexes up to 1"
+    words = "version 99; this Doorward knows indexes up to 2"
     with pytest.raises(ConfigError, match=words), opened(tmp_path):
         pass
     with closing(sqlite3.connect(file)) as connection:

@@ -77,3 +77,12 @@ def test_nothing_is_held_between_two_pages(connection):
     connection.execute("INSERT INTO study_labels VALUES (1, 'x')")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     assert len(search.next_page(connection)) == 1
+
+
+def test_answers_that_are_left_out_are_not_read(connection):
+    statements = []
+    connection.set_trace_callback(statements.append)
+    assert pages(connection, page=2, numbers=100, limit=1, offset=8) == [[9]]
+    connection.set_trace_callback(None)
+    assert any("[9]" in text for text in statements)
+    assert not any("[1" in text for text in statements)

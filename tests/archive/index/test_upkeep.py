@@ -86,6 +86,7 @@ def test_an_index_is_not_made_anew_while_it_is_written(tmp_path):
         ("UPDATE series SET instances = 7 WHERE number = 2", "1 series count other instances"),
         ("DELETE FROM instances", "studies or series hold nothing|other instances"),
         ("INSERT INTO patients VALUES (99, 'X', '', '')", "1 patients have no study"),
+        ("INSERT INTO heads VALUES (x'01', x'02')", "1 beginnings of files belong to nothing"),
         ("UPDATE studies SET patient = 99", "3 rows belong to rows that are not there"),
         ("INSERT INTO study_texts VALUES (1, 'x', 99)", "1 rows belong to rows that are not there"),
     ),
@@ -114,3 +115,14 @@ def test_a_copy_of_a_running_index_is_whole_and_one_file(tmp_path):
     assert [path.name for path in copies.iterdir()] == ["index"]
     answers, _, wrong = everything(copies)
     assert (len(answers[Level.IMAGE]), wrong) == (6, [])
+
+
+def test_an_index_that_is_made_anew_knows_how_files_began(tmp_path):
+    one, head = entry("1.1.1"), "a" * 64
+    heads = [(one.digest, head), ("b" * 64, head)]
+    rebuild(tmp_path / "index", [one], heads=heads)
+
+    async def work(index):
+        return await index.heads_of(one.digest), await index.heads_of("b" * 64)
+
+    assert in_index(tmp_path, work) == ([head], [])

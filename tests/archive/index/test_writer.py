@@ -5,12 +5,15 @@ import random
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from blob_process import environment
+from doorward.archive.index.entry import Outcome
 from doorward.archive.index.filing import Filing
 from doorward.archive.index.store import open_reader, open_writer
 from doorward.archive.index.writer import Writer
@@ -169,3 +172,51 @@ def test_every_acknowledged_instance_is_there_after_twenty_kills(tmp_path):
     assert [one.sop_instance_uid for one in held] == acknowledged, f"seed {seed}"
     assert totals.instances >= len(acknowledged)
     assert problems == [], f"seed {seed}"
+
+
+def test_a_thread_that_waits_does_its_work_itself(writer, file):
+    [written] = writer.do(filed("1.1.1"))
+    assert written.outcome is Outcome.NEW
+    assert count(file) == 1
+
+
+def test_threads_that_wait_together_share_a_commit(writer, connection, file):
+    commits = []
+    connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+    held = Held(writer)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(writer.do, filed(f"1.1.{n}")) for n in range(8)]
+        while writer._brought.qsize() < 8:  # the time limit of the test is the bound
+            time.sleep(0.001)
+        held.let_go()
+        outcomes = [one.result(10)[0].outcome for one in waiting]
+    assert outcomes == [Outcome.NEW] * 8
+    assert count(file) == 8
+    assert len(commits) == 2  # what held the writer, and all that had come meanwhile
+
+
+def test_one_that_fails_takes_back_nothing_of_those_beside_it(writer, file):
+    def spoilt(filing):
+        filing.file([entry("1.2.1")])
+        raise UsageError("no")
+
+    held = Held(writer)
+    good, bad = writer.submit(filed("1.1.1")), writer.submit(spoilt)
+    later = writer.submit(filed("1.3.1"))
+    held.let_go()
+    assert good.result(10)[0].outcome is later.result(10)[0].outcome is Outcome.NEW
+    with pytest.raises(UsageError, match="no"):
+        bad.result(10)
+    assert count(file) == 2
+
+
+def test_a_thread_is_told_of_a_disk_that_fails(writer, connection):
+    connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(StorageFull):
+        writer.do(lambda filing: [filing.file([entry(f"1.{n}.1")]) for n in range(500)])
+
+
+def test_a_closed_writer_takes_no_work_of_threads(writer):
+    writer.close()
+    with pytest.raises(LocalProtocolError):
+        writer.do(filed("1.1.1"))

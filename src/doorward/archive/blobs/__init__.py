@@ -5,6 +5,7 @@ disk       the few things that are asked of a file system, and who may stand in 
 faults     what a file system refuses, in words
 shelf      the store as threads see it: placing, looking, taking away, one folder at a time
 part       one file on its way in
+block      memory in which fragments gather
 store      the store as everybody uses it: writer, open, close
 reader     ranges of one blob, and all of it in chunks
 verify     everything read again and hashed again

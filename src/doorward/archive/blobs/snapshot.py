@@ -59,7 +59,7 @@ def _folder(source: Shelf, target: Shelf, folder: str, found: Snapshot) -> Snaps
             found = replace(found, already=found.already + 1)
         elif _link(source, target, digest):
             found = replace(found, linked=found.linked + 1)
-        elif _copy(source, target, digest):
+        elif copy_blob(source, target, digest):
             found = replace(found, copied=found.copied + 1)
         else:
             found = _with_damaged(found, digest, source.limits.blob_damaged_named)
@@ -79,8 +79,11 @@ def _link(source: Shelf, target: Shelf, digest: str) -> bool:
     return True
 
 
-def _copy(source: Shelf, target: Shelf, digest: str) -> bool:
-    """Whether the copy is what its name says; one that is not leaves nothing behind."""
+def copy_blob(source: Shelf, target: Shelf, digest: str) -> bool:
+    """Copy one blob, hashed on the way; False, and nothing left behind, where its content is not what its name says.
+
+    Raises StorageError for what the target refuses.
+    """
     part = Part(target)
     try:
         offset = 0

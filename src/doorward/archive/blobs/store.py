@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
+from doorward.archive.blobs.block import Blocks
 from doorward.archive.blobs.disk import Disk, LocalDisk
 from doorward.archive.blobs.faults import mapped
 from doorward.archive.blobs.part import Part
@@ -32,6 +33,7 @@ class BlobStore:
         #: Held by a sweep. Hold it around "copy the index, then ``snapshot``", so that nothing goes in between.
         self.upkeep = asyncio.Lock()
         self._held = Held()
+        self._blocks = Blocks(shelf.limits)
         limits = shelf.limits
         self._writing = ThreadPoolExecutor(limits.blob_write_threads, "blob-write")
         self._reading = ThreadPoolExecutor(limits.blob_read_threads, "blob-read")
@@ -66,7 +68,7 @@ class BlobStore:
         if not self.shelf.may_write:
             raise UsageError("a store that was opened for reading takes nothing in")
         part = Part(self.shelf, expected_bytes)
-        return BlobWriter(part, self._writing, self._held, self.shelf.limits)
+        return BlobWriter(part, self._writing, self._blocks, self._held, self.shelf.limits)
 
     @asynccontextmanager
     async def open_blob(self, digest: str) -> AsyncIterator[BlobReader]:

@@ -56,6 +56,12 @@ async def verify(
     return found
 
 
+async def is_whole(store: BlobStore, digest: str, size_bytes: int) -> bool:
+    """Read one blob again and tell whether it is there, so long, and what its name says; sets nothing aside."""
+    size, is_sound = await _Reading(store, None).blob(digest)
+    return is_sound and size == size_bytes
+
+
 async def _is_damaged(store: BlobStore, digest: str, set_aside: bool) -> bool:
     """Asked twice: meanwhile it may have been swept away, or come again whole."""
     if not store.shelf.may_write or not set_aside:

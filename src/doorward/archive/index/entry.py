@@ -61,9 +61,12 @@ class Entry:
     department: str = ""
     labels: frozenset[str] = frozenset()
     frames: tuple[Frame, ...] = ()
+    #: The blob with the beginning of the file that it came in (``archive.originals``); "" where there is none.
+    head_digest: str = ""
 
     def __post_init__(self) -> None:
         checked(self.digest)
+        checked(self.head_digest or self.digest)
         for name in ("study_uid", "series_uid", "sop_instance_uid", "sop_class_uid"):
             uid = getattr(self, name)
             if not 0 < len(uid) <= _UID_CHARACTERS or not (uid.isascii() and uid.isprintable()):

@@ -70,12 +70,33 @@ class Filing:
         self._classes: set[tuple[int, str]] = set()
         self._more_of_study: Counter[int] = Counter()
         self._more_of_series: Counter[int] = Counter()
+        #: None: not known. Nearly no archive ever has one, and asking costs a statement for each instance.
+        self._has_conflicts: bool | None = None
 
     def file(self, entries: Iterable[Entry]) -> list[Written]:
         """Take entries in, in their order."""
-        written = [self._file(entry) for entry in entries]
-        self._settle()
+        written = self.add(entries)
+        self.settle()
         return written
+
+    def add(self, entries: Iterable[Entry]) -> list[Written]:
+        """Like ``file``, and leave the counts to a ``settle`` in the same transaction."""
+        return [self._with_head(entry) for entry in entries]
+
+    def keep_head(self, digest: str, head: str) -> bool:
+        """Note the blob with the beginning of the file of an instance; False where no such instance is held.
+
+        Of an instance that came with more than ``original_heads`` beginnings the first ones are kept.
+        """
+        instance = bytes.fromhex(digest)
+        if not is_named(self._connection, instance):
+            return False
+        self._connection.execute(
+            "INSERT OR IGNORE INTO heads SELECT ?, ?"
+            " WHERE (SELECT count(*) FROM heads WHERE digest = ?) < ?",
+            (instance, bytes.fromhex(head), instance, self._limits.original_heads),
+        )
+        return True
 
     def forget(self) -> None:
         """Forget what was remembered: the transaction was rolled back, or rows were deleted."""
@@ -83,43 +104,69 @@ class Filing:
         self._classes.clear()
         self._more_of_study.clear()
         self._more_of_series.clear()
+        self._has_conflicts = None
+
+    def _with_head(self, entry: Entry) -> Written:
+        written = self._file(entry)
+        if entry.head_digest:
+            self.keep_head(entry.digest, entry.head_digest)
+        return written
 
     def _file(self, entry: Entry) -> Written:
         digest = bytes.fromhex(entry.digest)
-        uid = entry.sop_instance_uid
-        held = self._one("SELECT digest FROM instances WHERE uid = ?", uid)
+        # Into a series that is known it is put at once; what is not put was there.
+        known = self._places.get(_key_of(entry))
+        if known is not None and self._put(entry, digest, known):
+            return Written(outcome=Outcome.NEW, is_inconsistent=known.is_inconsistent)
+        held = self._one("SELECT digest FROM instances WHERE uid = ?", entry.sop_instance_uid)
         if held is not None and held[0] == digest:
             return Written(outcome=Outcome.SAME)
         if held is not None:
             self._keep_aside(entry, digest)
             return Written(outcome=Outcome.CONFLICT_KEPT)
         place = self._place_of(entry)
+        self._put(entry, digest, place)
+        return Written(outcome=Outcome.NEW, is_inconsistent=place.is_inconsistent)
+
+    def _put(self, entry: Entry, digest: bytes, place: _Place) -> bool:
+        """Insert one instance; False where its UID is held."""
+        uid = entry.sop_instance_uid
         own = {
             SOP_CLASS_UID: Attribute("UI", (entry.sop_class_uid,)),
             SOP_INSTANCE_UID: Attribute("UI", (uid,)),
         }
-        self._connection.execute(
+        inserted = self._connection.execute(
             "INSERT INTO instances (series, uid, sop_class, transfer_syntax, digest, size_bytes,"
-            " received_at, source, view, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " received_at, source, view, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (uid) DO NOTHING",
             (
                 *(place.series, uid, entry.sop_class_uid, entry.transfer_syntax_uid, digest),
                 *(entry.size_bytes, encode_time(entry.received_at), entry.source),
                 encode_view(_kept(entry.instance) | own, self._limits),
                 encode_frames(entry.frames, self._limits),
             ),
-        )
-        # What was set aside while another content was held has taken its place.
-        self._connection.execute(
-            "DELETE FROM conflicts WHERE uid = ? AND digest = ?", (uid, digest)
-        )
+        ).rowcount
+        if not inserted:
+            return False
+        if self._may_have_conflicts():
+            # What was set aside while another content was held has taken its place.
+            self._connection.execute(
+                "DELETE FROM conflicts WHERE uid = ? AND digest = ?", (uid, digest)
+            )
         self._more_of_study[place.study] += 1
         self._more_of_series[place.series] += 1
         self._add_class(place.study, entry.sop_class_uid)
         if entry.labels:
             self.label(place.study, entry.labels)
-        return Written(outcome=Outcome.NEW, is_inconsistent=place.is_inconsistent)
+        return True
+
+    def _may_have_conflicts(self) -> bool:
+        if self._has_conflicts is None:
+            self._has_conflicts = self._one("SELECT 1 FROM conflicts LIMIT 1") is not None
+        return self._has_conflicts
 
     def _keep_aside(self, entry: Entry, digest: bytes) -> None:
+        self._has_conflicts = True
         patient = entry.patient_key
         self._connection.execute(
             "INSERT OR IGNORE INTO conflicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -134,7 +181,7 @@ class Filing:
     # --- where it belongs -----------------------------------------------------------------------------
 
     def _place_of(self, entry: Entry) -> _Place:
-        key = _SeriesKey(entry.patient_key, entry.study_uid, entry.series_uid)
+        key = _key_of(entry)
         place = self._places.get(key)
         if place is None:
             if len(self._places) >= self._limits.index_known:
@@ -236,8 +283,11 @@ class Filing:
             (listed, study),
         )
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Write the counts that have grown."""
         for table, counts in (("studies", self._more_of_study), ("series", self._more_of_series)):
+            if not counts:
+                continue
             self._connection.executemany(
                 f"UPDATE {table} SET instances = instances + ? WHERE number = ?",  # noqa: S608
                 [(more, number) for number, more in counts.items()],
@@ -258,6 +308,7 @@ class Filing:
 
     def delete_study(self, study: int) -> Deleted | None:
         """Delete a study with all that belongs to it, contents that were set aside too; None where there is none."""
+        self.settle()
         row = self._one(
             "SELECT p.number, p.patient_id, p.issuer, s.uid FROM studies s"
             " JOIN patients p ON p.number = s.patient WHERE s.number = ?",
@@ -293,7 +344,16 @@ class Filing:
         )
         self.forget()
         unnamed = {digest for digest in digests if not is_named(self._connection, digest)}
+        unnamed |= self._without_heads(unnamed)
         return Deleted(count_instances=count, digests=frozenset(d.hex() for d in unnamed))
+
+    def _without_heads(self, digests: set[bytes]) -> set[bytes]:
+        """Forget how the files of these began; return the blobs that said so."""
+        of_these = [(digest,) for digest in digests]
+        sql = "SELECT head FROM heads WHERE digest = ?"
+        heads = {head for one in of_these for head in self._digests(sql, *one)}
+        self._connection.executemany("DELETE FROM heads WHERE digest = ?", of_these)
+        return heads
 
     def _digests(self, sql: str, *values: object) -> set[bytes]:
         return {digest for (digest,) in self._connection.execute(sql, values)}
@@ -316,6 +376,10 @@ def is_named(connection: sqlite3.Connection, digest: bytes) -> bool:
         connection.execute(f"SELECT 1 FROM {table} WHERE digest = ? LIMIT 1", (digest,)).fetchone()  # noqa: S608
         for table in ("instances", "conflicts")
     )
+
+
+def _key_of(entry: Entry) -> _SeriesKey:
+    return _SeriesKey(entry.patient_key, entry.study_uid, entry.series_uid)
 
 
 def _modalities(entry: Entry) -> tuple[str, ...]:

@@ -131,13 +131,20 @@ def frames_of(connection: sqlite3.Connection, sop_instance_uid: str) -> tuple[Fr
 
 
 def referenced(connection: sqlite3.Connection, digests: Iterable[str]) -> Collection[str]:
-    """Return those blobs that an instance, or a content that was set aside, needs; what a sweep asks."""
+    """Return those blobs that an instance, or a content that was set aside, needs, heads too; what a sweep asks."""
     sql = (
         "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE digest = ?)"
         " OR EXISTS (SELECT 1 FROM conflicts WHERE digest = ?)"
+        " OR EXISTS (SELECT 1 FROM heads WHERE head = ?)"
     )
     names = [(digest, bytes.fromhex(digest)) for digest in digests]
-    return {name for name, raw in names if connection.execute(sql, (raw, raw)).fetchone()}
+    return {name for name, raw in names if connection.execute(sql, (raw,) * 3).fetchone()}
+
+
+def heads_of(connection: sqlite3.Connection, digest: str) -> list[str]:
+    """Return the blobs with the beginnings of the files in which a content came (``archive.originals``)."""
+    sql = "SELECT head FROM heads WHERE digest = ? ORDER BY head"
+    return [head.hex() for (head,) in connection.execute(sql, (bytes.fromhex(digest),))]
 
 
 def conflicts(connection: sqlite3.Connection, *, most: int) -> list[Conflict]:

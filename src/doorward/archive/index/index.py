@@ -99,7 +99,15 @@ class Index:
         Where the caller is cancelled they may be in, or not. Raises LimitExceeded (``index_view_bytes``,
         ``index_frames``), UsageError for values that cannot be kept.
         """
-        return await self._write(partial(Filing.file, entries=tuple(entries)), len(entries))
+        return await self._write(partial(Filing.add, entries=tuple(entries)), len(entries))
+
+    async def keep_head(self, digest: str, head: str) -> bool:
+        """Note the blob with the beginning of the file of an instance; False where no such instance is held."""
+        return await self._write(partial(Filing.keep_head, digest=digest, head=head))
+
+    def write_here(self, entries: Sequence[Entry]) -> list[Written]:
+        """Like ``write``, for a thread that may wait. Blocks."""
+        return self._writer.do(partial(Filing.add, entries=tuple(entries)), len(entries))
 
     async def delete_study(self, number: int) -> Deleted | None:
         """Delete a study and all that belongs to it; None where there is none."""
@@ -186,6 +194,10 @@ class Index:
     async def frames_of(self, sop_instance_uid: str) -> tuple[Frame, ...]:
         """Return where the frames of an instance lie; () where it has none or is not held."""
         return await self._read(holdings.frames_of, sop_instance_uid)
+
+    async def heads_of(self, digest: str) -> list[str]:
+        """Return the blobs with the beginnings of the files in which a content came (``archive.originals``)."""
+        return await self._read(holdings.heads_of, digest)
 
     async def referenced(self, digests: Sequence[str]) -> Collection[str]:
         """Return those blobs that the index names; see ``blobs.sweep``."""

@@ -120,7 +120,18 @@ _FIRST: Migration = (
     """,
     "CREATE INDEX conflicts_by_digest ON conflicts (digest)",
 )
-MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+#: How the files of instances began, where that is not how ours begin (``archive.originals``).
+_HEADS: Migration = (
+    """
+    CREATE TABLE heads (
+        digest BLOB NOT NULL, -- of the instance
+        head BLOB NOT NULL, -- digest of the blob with the beginning of its file
+        PRIMARY KEY (digest, head)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX heads_by_head ON heads (head)",
+)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _HEADS)
 
 _SQLITE = b"SQLite format 3\x00"
 

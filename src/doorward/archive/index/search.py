@@ -77,6 +77,12 @@ class Search:
                     return []
                 self._find_numbers(connection)
                 continue
+            if self._skip and self._plan.is_exact:
+                # Each number is an answer, so none has to be read to be left out.
+                passed = min(self._skip, len(self._numbers) - self._at)
+                self._skip -= passed
+                self._at += passed
+                continue
             page = self._numbers[self._at : self._at + self._limits.index_page]
             self._at += len(page)
             answers = self._wanted(self._views(connection, page))

@@ -32,6 +32,10 @@ _CHECKS = {
     "patients have no study": """
         SELECT count(*) FROM patients p
         WHERE NOT EXISTS (SELECT 1 FROM studies WHERE patient = p.number)""",
+    "beginnings of files belong to nothing that is held": """
+        SELECT count(*) FROM heads h
+        WHERE NOT EXISTS (SELECT 1 FROM instances WHERE digest = h.digest)
+        AND NOT EXISTS (SELECT 1 FROM conflicts WHERE digest = h.digest)""",
 }
 
 
@@ -64,14 +68,19 @@ def copy_to(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def rebuild(
-    file: Path, entries: Iterable[Entry], *, limits: Limits = DEFAULT_LIMITS
+    file: Path,
+    entries: Iterable[Entry],
+    *,
+    heads: Iterable[tuple[str, str]] = (),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[Outcome, int]:
     """Make an index anew from all that is held, and put it in the place of the one that is there or was lost.
 
     It is written beside the old one, whole and checked before it takes its place; until then a crash changes nothing, and the
     old one is kept as ``FILE.before``. Give entries in the order in which they were received: the first one of a study says
-    its attributes. Returns how many were new, the same again, and in conflict. Raises ConfigError where a process writes the
-    old index, StorageError, and what ``Filing.file`` raises.
+    its attributes. ``heads``, taken after all entries: digests of instances and of the blobs with the beginnings of their
+    files; those of instances that are not held are left out. Returns how many were new, the same again, and in conflict.
+    Raises ConfigError where a process writes the old index, StorageError, and what ``Filing.file`` raises.
     """
     with in_words("open", file):
         right = take_the_right(file)
@@ -79,7 +88,7 @@ def rebuild(
         made = file.with_name(f"{file.name}.new")
         with in_words("write", made):
             _remove(made)
-        counts = _fill(made, entries, limits)
+        counts = _fill(made, entries, heads, limits)
         with in_words("write", file):
             _put_in_place(made, file)
     finally:
@@ -87,7 +96,9 @@ def rebuild(
     return counts
 
 
-def _fill(made: Path, entries: Iterable[Entry], limits: Limits) -> dict[Outcome, int]:
+def _fill(
+    made: Path, entries: Iterable[Entry], heads: Iterable[tuple[str, str]], limits: Limits
+) -> dict[Outcome, int]:
     counts = dict.fromkeys(Outcome, 0)
     with closing(open_writer(made, limits)) as connection, in_words("write", made):
         connection.execute("PRAGMA synchronous = OFF")  # made durable as a whole
@@ -97,6 +108,10 @@ def _fill(made: Path, entries: Iterable[Entry], limits: Limits) -> dict[Outcome,
             for written in filing.file(batch):
                 counts[written.outcome] += 1
             connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        for digest, head in heads:
+            filing.keep_head(digest, head)
+        connection.execute("COMMIT")
         found = problems(connection)
         if found:
             raise ConfigError(f"could not be made anew: {found[0]}", file=made)

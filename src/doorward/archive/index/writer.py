@@ -1,7 +1,12 @@
-"""The one thread that writes. Callers hand in work; work that waits together is committed together.
+"""One writes at a time. Callers hand in work; work that waits together is committed together.
 
-Theory of operation: a piece of work is a function of ``Filing``, inside a savepoint: what it raises is its own, and takes
-back nothing else. When the queue is empty, or ``index_batch`` entries are together, the transaction is committed, and only
+An event loop hands in (``submit``), and a thread of ours does it. A thread that may wait does it itself (``do``): whoever
+comes first commits for all that have come meanwhile, so that no other thread has to be woken for one instance.
+
+Theory of operation: a piece of work is a function of ``Filing``: what it raises is its own, and takes back nothing else.
+Nearly all work succeeds, and each statement costs two changes of the interpreter's lock, so a batch is first tried as a
+whole; only where some of it raises, all of it is taken back and done again, each piece inside a savepoint. So work must be
+able to be done twice. When the queue is empty, or ``index_batch`` entries are together, the transaction is committed, and only
 then is anybody told. So one caller waits for one sync, and a hundred callers wait for one sync too. Nobody has more than one
 piece of work here at a time, so the queue is no longer than there are callers.
 
@@ -42,7 +47,10 @@ class Writer:
         self._limits = limits
         self._filing = Filing(connection, limits)
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        #: Work of threads that wait, for whoever writes next.
+        self._brought: SimpleQueue[_Work] = SimpleQueue()
         self._handing_in = threading.Lock()
+        self._writing = threading.Lock()
         self._is_closed = False
         self._broken: StorageError | None = None
         self._thread = threading.Thread(target=self._run, name="index-write", daemon=True)
@@ -61,6 +69,18 @@ class Writer:
             self._queue.put(_Work(do, size, told))
         return told
 
+    def do(self, do: Callable[[Filing], _T], size: int = 1) -> _T:
+        """Do work, and return what comes of it after the commit. Blocks. Raises what the future of ``submit`` does."""
+        told: Future[_T] = Future()
+        with self._handing_in:
+            if self._is_closed:
+                raise LocalProtocolError("the index is closed")
+            self._brought.put(_Work(do, size, told))
+        with self._writing:
+            while not told.done():
+                self._carry_out(self._brought_by_others([]))
+        return told.result()
+
     def close(self) -> None:
         """Finish what was handed in, then close the file. Blocks; may be called twice."""
         with self._handing_in:
@@ -69,7 +89,9 @@ class Writer:
                 self._queue.put(None)
         self._thread.join()
         if not was_closed:
-            with in_words("close", self._file):
+            with self._writing, in_words("close", self._file):
+                while batch := self._brought_by_others([]):
+                    self._carry_out(batch)
                 self._connection.close()
 
     # --- in the thread ------------------------------------------------------------------------------------
@@ -79,7 +101,8 @@ class Writer:
         while not is_last:
             batch, is_last = self._gathered()
             if batch:
-                self._carry_out(batch)
+                with self._writing:
+                    self._carry_out(self._brought_by_others(batch))
 
     def _gathered(self) -> tuple[list[_Work], bool]:
         """Wait for work; return all that is there, up to a batch, and whether it is the last."""
@@ -97,6 +120,18 @@ class Writer:
             except Empty:
                 return batch, False
         return batch, True
+
+    def _brought_by_others(self, batch: list[_Work]) -> list[_Work]:
+        """Add what waiting threads have brought, up to a batch."""
+        size = sum(work.size for work in batch)
+        while size < self._limits.index_batch:
+            try:
+                work = self._brought.get_nowait()
+            except Empty:
+                break
+            batch.append(work)
+            size += work.size
+        return batch
 
     def _carry_out(self, batch: list[_Work]) -> None:
         # What is told where something unheard of ends this thread.
@@ -120,8 +155,24 @@ class Writer:
             raise self._broken
         with in_words("write", self._file):
             self._connection.execute("BEGIN IMMEDIATE")
-            ends = [self._one(work) for work in batch]
+            ends = self._all(batch)
+            if ends is None:
+                self._connection.execute("ROLLBACK")
+                self._filing.forget()
+                self._connection.execute("BEGIN IMMEDIATE")
+                ends = [self._one(work) for work in batch]
             self._connection.execute("COMMIT")
+        return ends
+
+    def _all(self, batch: list[_Work]) -> list[Any] | None:
+        """Do all of it and return what came of each; None where some of it raised."""
+        try:
+            ends = [work.do(self._filing) for work in batch]
+            self._filing.settle()
+        except (StorageError, sqlite3.Error):
+            raise
+        except (DoorwardError, ValueError, OverflowError):
+            return None
         return ends
 
     def _one(self, work: _Work) -> Any:
@@ -129,6 +180,7 @@ class Writer:
         end: Any
         try:
             end = work.do(self._filing)
+            self._filing.settle()
         except DoorwardError as error:
             end = error
         except (ValueError, OverflowError):
