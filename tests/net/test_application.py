@@ -2,10 +2,12 @@
 
 import pytest
 
+from commitment_peers import Committing
 from doorward.errors import AssociationRejected
 from doorward.net.application import Application
 from doorward.net.operations import FindEnd
 from doorward.net.transfer import Instance, get, move, store
+from doorward.wire.command import NActionRequest
 from loopback import (
     CONTEXTS,
     CT,
@@ -13,6 +15,7 @@ from loopback import (
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
+    VERIFICATION,
     House,
     associated,
     calling,
@@ -24,6 +27,17 @@ from loopback import (
     until,
 )
 from playbook import RQ
+
+
+def action(message_id):
+    """An N-ACTION of a class that has none."""
+    return NActionRequest(
+        message_id=message_id,
+        has_data_set=True,
+        requested_sop_class_uid=VERIFICATION,
+        requested_sop_instance_uid="1.2.3",
+        action_type_id=1,
+    )
 
 
 class OnlyAssociations(Application):
@@ -63,6 +77,9 @@ async def test_by_default_every_service_is_refused_and_echo_answers():
         assert (found.end, found.final_status, found.matches) == (FindEnd.FINAL, 0x0122, 0)
         assert (await get(requestor, STUDY_ROOT_GET, b"", lambda *_: 0)).status == 0x0122
         assert (await move(requestor, STUDY_ROOT_MOVE, b"", "X")).status == 0x0122
+        asked = Committing(requestor, waits=False)
+        await requestor.perform(requestor.context_for(VERIFICATION), action, asked, data=b"")
+        assert asked.response.status == 0x0122
 
 
 class Diary(House):

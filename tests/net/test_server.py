@@ -35,6 +35,39 @@ FULL = AssociateReject(result=2, source=3, reason=2)
 BY_USER = Abort(source=0, reason=0)
 
 
+# --- the application's own work ----------------------------------------------------------------------------------
+
+
+@in_loop
+async def test_what_an_application_does_beside_its_associations_ends_with_the_server():
+    class Working(House):
+        async def work(self):
+            began.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    began, ended = asyncio.Event(), asyncio.Event()
+    async with listening(Working()) as (_, port), associated(port) as requestor:
+        await began.wait()
+        assert await requestor.echo() == 0
+    assert ended.is_set()
+
+
+@in_loop
+async def test_a_bug_in_it_is_logged_and_the_server_goes_on(caplog):
+    class Faulty(House):
+        async def work(self):
+            raise ValueError("NOBODY^MUST SEE THIS")
+
+    async with listening(Faulty()) as (_, port), associated(port) as requestor:
+        await until(lambda: caplog.records)
+        assert await requestor.echo() == 0
+    assert "the work beside all associations ended by a fault: ValueError" in caplog.text
+    assert "NOBODY" not in caplog.text
+
+
 # --- listening --------------------------------------------------------------------------------------------------
 
 
@@ -245,3 +278,17 @@ async def test_a_peer_that_releases_during_the_drain_ends_in_order():
         await caller.send(ReleaseRequest())
         assert await caller.pdu() == ReleaseReply()
     assert house.ends == [True]
+
+
+@in_loop
+async def test_who_is_unwelcome_from_now_on_is_ended_and_nobody_else():
+    house = House()
+    async with listening(house) as (server, port), calling(port) as one, calling(port) as other:
+        for caller in (one, other):
+            await caller.send(RQ)
+            await caller.pdu()
+        ports = sorted(session.peer.port for session in server._sessions)
+        assert server.end(lambda peer: peer.port == ports[0]) == 1
+        await until(lambda: len(house.ends) == 1)
+        assert [session.peer.port for session in server._sessions] == ports[1:]
+        assert server.end(lambda _: False) == 0

@@ -9,6 +9,7 @@ import pytest
 from doorward.errors import DoorwardError
 from doorward.net.application import CANCELLED
 from doorward.net.operations import FindEnd
+from doorward.net.transfer import Answer
 from doorward.wire.command import (
     CCancelRequest,
     CEchoRequest,
@@ -17,6 +18,8 @@ from doorward.wire.command import (
     CFindResponse,
     CStoreRequest,
     CStoreResponse,
+    NActionRequest,
+    NActionResponse,
     NGetRequest,
 )
 from doorward.wire.dimse import decode_command
@@ -84,6 +87,192 @@ async def test_an_application_may_leave_a_request_unanswered():
         assert server.associations == 1
         await server.close(drain_s=0)
         assert await caller.pdu() == BY_USER
+
+
+@in_loop
+async def test_an_answer_may_come_later_and_others_are_served_meanwhile():
+    class Slow(House):
+        def associate(self, peer, request):
+            answer = super().associate(peer, request)
+            return self.later(answer) if len(self.peers) == 1 else answer
+
+        async def later(self, answer):
+            await may_answer.wait()
+            return answer
+
+    may_answer = asyncio.Event()
+    async with listening(Slow()) as (_, port), calling(port) as caller:
+        await caller.send(RQ)
+        async with associated(port) as other:
+            assert await other.echo() == 0
+        may_answer.set()
+        await caller.pdu()
+        await caller.send(*message(1, ECHO))
+        assert (await answer(caller)).status == 0
+
+
+@in_loop
+async def test_an_answer_that_takes_too_long_is_a_rejection_for_now():
+    class Mute(House):
+        async def associate(self, peer, request):
+            await asyncio.Event().wait()
+
+    async with (
+        listening(Mute(), limits(associate_decide_s=0.05)) as (_, port),
+        calling(port) as caller,
+    ):
+        await caller.send(RQ)
+        assert await caller.pdu() == AssociateReject(result=2, source=3, reason=1)
+
+
+@in_loop
+@pytest.mark.parametrize("gives_up", ["abort", "close"])
+async def test_whoever_gives_up_before_the_answer_is_not_answered(gives_up, caplog):
+    class Slow(House):
+        async def associate(self, peer, request):
+            self.peers.append(peer)
+            await may_answer.wait()
+            return AssociateReject(result=1, source=1, reason=1)
+
+    may_answer, house = asyncio.Event(), Slow()
+    async with listening(house) as (server, port), calling(port) as caller:
+        await caller.send(RQ)
+        await until(lambda: house.peers)
+        if gives_up == "abort":
+            await caller.send(BY_USER)
+        else:
+            caller.sock.close()
+        await until(lambda: not server.associations)
+        may_answer.set()
+    assert house.ends == [False]
+    assert not caplog.records
+
+
+@in_loop
+async def test_stop_ends_what_runs_at_once():
+    class Endless(House):
+        async def find(self, peer, context, request, identifier):
+            began.set()
+            try:
+                await asyncio.Event().wait()
+                yield (0xFF00, b"never")
+            finally:
+                ended.set()
+
+    began, ended, house = asyncio.Event(), asyncio.Event(), Endless()
+    async with listening(house) as (_, port), calling(port) as caller:
+        await hello(caller)
+        await caller.send(*message(3, find_request(), b"keys"))
+        session = house.peers[0].session
+        await began.wait()
+        assert session.quiet_s() == 0
+        session.stop()
+        assert await caller.pdu() == BY_USER
+        await ended.wait()
+
+
+@in_loop
+@pytest.mark.parametrize("what", ["find", "action", "associate"])
+async def test_what_is_stopped_before_it_has_begun_leaves_nothing_behind(what):
+    class Stopping(House):
+        def associate(self, peer, request):
+            answered = super().associate(peer, request)
+            return self.stopped(peer) if what == "associate" else answered
+
+        async def find(self, peer, context, request, identifier):
+            yield (0xFF00, b"never")
+
+        async def action(self, peer, context, request, information):
+            return Answer(0)
+
+        async def stopped(self, peer):
+            raise AssertionError("never begun")
+
+    house = Stopping()
+    async with listening(house) as (server, port), calling(port) as caller:
+        await caller.send(RQ)
+        await until(lambda: house.peers)
+        session = house.peers[0].session
+        if what != "associate":
+            await caller.pdu()
+            sent = (3, find_request(), b"k") if what == "find" else (1, action(1), b"k")
+            await caller.send(*message(*sent))
+            await until(lambda: session.is_busy)
+        session.stop()
+        assert await caller.pdu() == BY_USER
+        caller.sock.close()
+        await until(lambda: not server.associations)
+    gc.collect()  # what was never awaited would say so here
+
+
+# --- actions ----------------------------------------------------------------------------------------------------
+
+
+def action(message_id, *, has_data_set=True):
+    return NActionRequest(
+        message_id=message_id,
+        has_data_set=has_data_set,
+        requested_sop_class_uid=VERIFICATION,
+        requested_sop_instance_uid="1.2.3",
+        action_type_id=7,
+    )
+
+
+@in_loop
+@pytest.mark.parametrize("is_later", [False, True])
+async def test_an_action_reaches_the_application_whole_and_is_answered(is_later):
+    class Acting(House):
+        def action(self, peer, context, request, information):
+            seen.append((context.id, request.action_type_id, information))
+            return self.later() if is_later else 0x0123
+
+        async def later(self):
+            return Answer(0x0123, "why")
+
+    seen = []
+    async with listening(Acting()) as (_, port), calling(port) as caller:
+        await hello(caller)
+        await caller.send(*message(1, action(5), b"some ", b"more"))
+        assert await answer(caller) == NActionResponse(
+            message_id_being_responded_to=5,
+            affected_sop_class_uid=VERIFICATION,
+            affected_sop_instance_uid="1.2.3",
+            action_type_id=7,
+            status=0x0123,
+            error_comment="why" if is_later else "",
+        )
+        await caller.send(*message(1, action(6, has_data_set=False)))
+        assert (await answer(caller)).message_id_being_responded_to == 6
+    assert seen == [(1, 7, b"some more"), (1, 7, b"")]
+
+
+@in_loop
+async def test_two_actions_at_once_are_too_many():
+    class Slow(House):
+        async def action(self, peer, context, request, information):
+            await asyncio.Event().wait()
+
+    async with listening(Slow()) as (_, port), calling(port) as caller:
+        await hello(caller)
+        await caller.send(*message(1, action(1), b"a"), *message(1, action(2), b"b"))
+        assert await caller.pdu() == BY_USER
+
+
+@in_loop
+async def test_a_connection_is_quiet_from_its_last_word_on():
+    house = House()
+    async with listening(house) as (_, port), calling(port) as caller:
+        await caller.send(RQ)
+        await until(lambda: house.peers)
+        await caller.pdu()
+        session = house.peers[0].session
+        await until(lambda: session.quiet_s() > 0.01)
+        await caller.send(*message(1, ECHO))
+        await answer(caller)
+        assert session.quiet_s() < 0.01
+        await caller.send(*message(3, find_request())[:1])  # its identifier is still to come
+        await until(lambda: session._request is not None)
+        assert session.quiet_s() == 0
 
 
 # --- operations -------------------------------------------------------------------------------------------------

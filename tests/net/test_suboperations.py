@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from doorward.errors import ScopeError
+from doorward.errors import ImageError, ScopeError
 from doorward.net.client import associate_request
-from doorward.net.suboperations import MovePlan
+from doorward.net.suboperations import MovePlan, _contexts_for
 from doorward.net.transfer import Instance, get, move
 from doorward.wire.command import (
     CCancelRequest,
@@ -286,3 +286,62 @@ async def test_a_destination_outside_the_gate_is_never_dialled():
             result = await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")
     assert numbers(result) == (0xA702, 0, 2, 0)
     assert not there.peers
+
+
+class InOthers:
+    """An instance of a transfer syntax that nobody accepts, which can be written in another one."""
+
+    sop_class_uid, transfer_syntax_uid = CT, "1.2.3"
+
+    def __init__(self, number, fault=None):
+        self.sop_instance_uid = f"2.25.{number}"
+        self.other_syntaxes = (IMPLICIT,)
+        self._fault = fault
+
+    def written_in(self, accepted):
+        return Anew(self) if IMPLICIT in accepted else None
+
+    async def pieces(self):
+        if self._fault is not None:
+            raise self._fault
+        yield b"anew"
+
+
+class Anew:
+    """What it is then."""
+
+    sop_class_uid, transfer_syntax_uid = CT, IMPLICIT
+
+    def __init__(self, one):
+        self.sop_instance_uid = one.sop_instance_uid
+        self.pieces = one.pieces
+
+
+@in_loop
+@pytest.mark.parametrize("how", ["get", "move"])
+async def test_what_is_not_accepted_is_written_anew_and_what_cannot_be_is_counted(how):
+    fault = ImageError("it cannot be decoded")
+    sent = [InOthers(1), InOthers(2, fault), *instances(3)[2:]]
+    target, house = House(), House()
+    async with listening(target) as (_, target_port):
+        house.instances = sent
+        house.plan = plan(target_port, sent)
+        async with (
+            listening(house) as (_, port),
+            associated(port, limits(), proposal(STORAGE, role_selections=AS_RECEIVER)) as caller,
+        ):
+            if how == "get":
+                take = lambda _, r: Kept(target, r.affected_sop_instance_uid)  # noqa: E731
+                result = await get(caller, STUDY_ROOT_GET, b"", take)
+            else:
+                result = await move(caller, STUDY_ROOT_MOVE, b"", "THERE")
+
+    assert (result.status, result.completed, result.failed) == (0xB000, 2, 1)
+    assert target.stored == {"2.25.1": b"anew", "2.25.3": b"data"}
+
+
+def test_no_more_is_proposed_than_an_association_has_contexts():
+    many = [InOthers(1), *(one for n in range(200) for one in instances(1, f"1.2.{n}"))]
+
+    assert len(_contexts_for(many, 128)) == 128
+    assert _contexts_for([InOthers(1)], 128) == [(CT, ("1.2.3",)), (CT, (IMPLICIT,))]

@@ -4,9 +4,10 @@ import pytest
 
 from doorward.errors import AssociationAborted, LocalProtocolError, ReplyTimeout
 from doorward.net.suboperations import MovePlan
-from doorward.net.transfer import Instance, get, move, store
+from doorward.net.transfer import Instance, fitting, get, move, store
 from doorward.wire.command import CStoreRequest
 from doorward.wire.dimse import encode_command
+from doorward.wire.negotiation import AcceptedContext
 from doorward.wire.pdu import RoleSelection
 from loopback import (
     CONTEXTS,
@@ -338,3 +339,45 @@ async def test_a_store_that_cannot_be_encoded_leaves_the_association_usable():
         with pytest.raises(LocalProtocolError):
             await store(requestor, instance("1" * 70))
         assert await store(requestor, instance()) == 0
+
+
+# --- what is not accepted as it is ------------------------------------------------------------------------------
+
+
+class InOthers:
+    """An instance that can be written in other transfer syntaxes."""
+
+    sop_class_uid, sop_instance_uid, transfer_syntax_uid = CT, "2.25.1", "1.2.3"
+
+    def __init__(self, *others):
+        self.other_syntaxes = others
+
+    def written_in(self, accepted):
+        found = [one for one in self.other_syntaxes if one in accepted]
+        return instance(syntax=found[0]) if found else None
+
+    async def pieces(self):
+        yield b"as it is"
+
+
+def context(number, syntax, sop_class=CT):
+    return AcceptedContext(id=number, abstract_syntax=sop_class, transfer_syntax=syntax)
+
+
+def test_an_instance_goes_as_it_is_where_that_is_accepted():
+    one = instance(syntax=EXPLICIT)
+
+    assert fitting([context(1, IMPLICIT), context(3, EXPLICIT)], one) == (context(3, EXPLICIT), one)
+    assert fitting([context(1, IMPLICIT)], one) is None
+    assert fitting([context(1, EXPLICIT, "1.2")], one) is None
+
+
+def test_an_instance_is_written_anew_where_it_is_not():
+    one = InOthers(EXPLICIT, IMPLICIT)
+
+    found = fitting([context(1, IMPLICIT)], one)
+
+    assert found is not None
+    assert (found[0].id, found[1].transfer_syntax_uid) == (1, IMPLICIT)
+    assert fitting([context(1, "1.2.3")], one) == (context(1, "1.2.3"), one)
+    assert fitting([context(1, "1.9")], one) is None

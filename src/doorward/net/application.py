@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from doorward.net.suboperations import MovePlan
 from doorward.net.transfer import Answer, Receiver, Source, StreamReceiver
-from doorward.wire.command import CFindRequest, CGetRequest, CMoveRequest, CStoreRequest
+from doorward.wire.command import (
+    CFindRequest,
+    CGetRequest,
+    CMoveRequest,
+    CStoreRequest,
+    NActionRequest,
+)
 from doorward.wire.negotiation import AcceptedContext
 from doorward.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest
 
@@ -26,6 +32,8 @@ Match = tuple[int, bytes | None] | Answer
 Found = Iterable[Source] | Answer | int
 #: What answers a C-MOVE: where to send what, or why not.
 Planned = MovePlan | Answer | int
+#: What answers an association request; None leaves it unanswered.
+Associated = AssociateAccept | AssociateReject | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,8 @@ class Peer:
     certificate: bytes | None
     #: The association, for an application that must end it by itself.
     session: "Session"
+    #: Whether the connection is inside TLS.
+    is_encrypted: bool = False
 
 
 class Application:
@@ -49,13 +59,19 @@ class Application:
     def knocked(self, address: str, port: int) -> None:
         """A connection came to this door of ours; whether it is ever heard, TLS decides."""
 
+    def turned_away(self, address: str, reason: str) -> None:
+        """TLS has refused a caller from there: nothing of DICOM was said."""
+
     def connected(self, peer: Peer) -> None:
         """A connection stands, and nothing was said over it."""
 
+    async def work(self) -> None:
+        """What is to be done beside all associations, for as long as the server runs; it is cancelled at the end."""
+
     def associate(
         self, peer: Peer, request: AssociateRequest
-    ) -> AssociateAccept | AssociateReject | None:
-        """Answer an association request; None leaves it unanswered."""
+    ) -> Associated | Awaitable[Associated]:
+        """Answer an association request; what must be waited for has ``associate_decide_s``, then it is a rejection."""
         return AssociateReject(result=1, source=1, reason=1)
 
     def echo(self, peer: Peer) -> Answer | int:
@@ -90,6 +106,12 @@ class Application:
         self, peer: Peer, context: AcceptedContext, request: CMoveRequest, identifier: bytes
     ) -> Planned | Awaitable[Planned]:
         """Return what to send where, or the status that refuses (A801: destination unknown)."""
+        return SOP_CLASS_NOT_SUPPORTED
+
+    def action(
+        self, peer: Peer, context: AcceptedContext, request: NActionRequest, information: bytes
+    ) -> Answer | int | Awaitable[Answer]:
+        """Return the status of N-ACTION; ``information`` is its data set, b"" where it has none."""
         return SOP_CLASS_NOT_SUPPORTED
 
     def retrieved(self, peer: Peer, *, completed: int, failed: int, status: int) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from doorward.errors import DoorwardError
 from doorward.limits import Limits
-from doorward.wire.command import CEchoResponse, CFindResponse, Command
+from doorward.wire.command import CEchoResponse, CFindResponse, Command, NEventReportResponse
 from doorward.wire.pdu import Fragment
 from doorward.wire.wiped import WipedBuffer
 
@@ -58,7 +58,7 @@ class FindResult:
 class Single:
     """An operation with one response and no data set."""
 
-    def __init__(self, response: type[CEchoResponse]) -> None:
+    def __init__(self, response: type[CEchoResponse] | type[NEventReportResponse]) -> None:
         self._response = response
         self.is_done = False
         self.status = -1

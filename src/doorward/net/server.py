@@ -5,16 +5,18 @@ association, the size of an identifier, bytes queued for a peer that does not re
 """
 
 import asyncio
+import inspect
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from doorward.errors import DoorwardError
 from doorward.limits import DEFAULT_LIMITS, Limits
-from doorward.net.application import Application
+from doorward.net.application import Application, Peer
 from doorward.net.connection import Connection
+from doorward.net.greeting import Greeting
 from doorward.net.session import Session, report_fault
 from doorward.wire.association import Role
 
@@ -31,11 +33,13 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._sessions: set[Session] = set()
         self._per_address: Counter[str] = Counter()
+        self._greetings: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._next_id = 0
         self._empty = asyncio.Event()
         self._empty.set()
         self._sweeper = tasks.create_task(self._sweep())
+        self._worker = tasks.create_task(self._work())
 
     async def listen(
         self, host: str, port: int, *, tls: ssl.SSLContext | None = None, backlog: int = 512
@@ -44,18 +48,12 @@ class Server:
         loop = asyncio.get_running_loop()
         bound = port
 
-        def answer() -> Connection:
+        def answer() -> Connection | Greeting:
             self.application.knocked(host, bound)
-            return Connection(Session(self), role=Role.ACCEPTOR, limits=self.limits)
+            made = Connection(Session(self), role=Role.ACCEPTOR, limits=self.limits)
+            return made if tls is None else Greeting(made, tls, self._greet)
 
-        listener = await loop.create_server(
-            answer,
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=self.limits.tls_handshake_s if tls else None,
-            backlog=backlog,
-        )
+        listener = await loop.create_server(answer, host, port, backlog=backlog)
         self._listeners.append(listener)
         bound = int(listener.sockets[0].getsockname()[1])
         return bound
@@ -83,7 +81,15 @@ class Server:
         for session in list(self._sessions):
             session.abort()
             session.connection.kill()
-        self._sweeper.cancel()
+        for task in (self._sweeper, self._worker, *self._greetings):
+            task.cancel()
+
+    def end(self, is_unwelcome: Callable[[Peer], bool]) -> int:
+        """Abort the associations of those who are unwelcome from now on, whatever runs there; return how many."""
+        found = [session for session in self._sessions if is_unwelcome(session.peer)]
+        for session in found:
+            session.stop()
+        return len(found)
 
     # --- for sessions ----------------------------------------------------------------------------------------------
 
@@ -94,6 +100,14 @@ class Server:
         self._per_address[address] += 1
         self._next_id += 1
         return self._next_id
+
+    def _greet(self, greeting: Greeting) -> None:
+        """Have the handshake made, beside all others."""
+        made = greeting.handshake(self.limits.tls_handshake_s, self.application.turned_away)
+        task = self._tasks.create_task(made)
+        self._greetings.add(task)
+        task.add_done_callback(self._greetings.discard)
+        task.add_done_callback(lambda _: made.close())
 
     def leave(self, session: "Session", address: str) -> None:
         """Count a session out."""
@@ -112,9 +126,16 @@ class Server:
             or self._per_address[address] > self.limits.associations_per_peer
         )
 
-    def run(self, session: "Session", work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run what must wait for the peer; a fault in it ends its association and nothing else."""
-        return self._tasks.create_task(self._guarded(session, work))
+    def run(
+        self, session: "Session", work: Coroutine[Any, Any, None], *inner: object
+    ) -> asyncio.Task[None]:
+        """Run what must wait for the peer; a fault in it ends its association and nothing else.
+
+        ``inner`` is what it will wait for: closed too where the task is cancelled before it has begun.
+        """
+        task = self._tasks.create_task(self._guarded(session, work))
+        task.add_done_callback(lambda done: _close(work, *inner) if done.cancelled() else None)
+        return task
 
     async def _guarded(self, session: "Session", work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -127,6 +148,13 @@ class Server:
             report_fault(session, fault)
             session.abort()
 
+    async def _work(self) -> None:
+        """Run the application's own work; a bug in it must not end the server."""
+        try:
+            await self.application.work()
+        except Exception as fault:  # the place that owns the task
+            report_fault(None, fault)
+
     async def _sweep(self) -> None:
         """End associations that have been idle for too long."""
         loop = asyncio.get_running_loop()
@@ -136,6 +164,12 @@ class Server:
                 if session.idle_since() + self.limits.idle_s < loop.time():
                     session.abort()
                     session.connection.kill()  # close() would wait for a peer that does not read
+
+
+def _close(*waited_for: object) -> None:
+    for one in waited_for:
+        if inspect.iscoroutine(one):
+            one.close()
 
 
 @asynccontextmanager

@@ -3,17 +3,22 @@
 Theory of operation: a session answers from within the read that brought the request whenever it can, so that request and
 reply cost one read and one write; only what must wait for the peer (a long list of matches, C-GET, C-MOVE) becomes a task
 of the server's task group. One operation runs at a time on one association (PS3.7 D.3.3.3).
+
+The other way round we are who asks: ``notices`` send N-EVENT-REPORT on an association that the peer keeps open, while the
+peer's own operations go on.
 """
 
 import asyncio
+import inspect
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from doorward.errors import DoorwardError
-from doorward.net.application import CANCELLED, SUCCESS, Match, Peer
+from doorward.net.application import CANCELLED, SUCCESS, Associated, Match, Peer
 from doorward.net.connection import Connection
 from doorward.net.incoming import StreamedStore
+from doorward.net.notification import Notices
 from doorward.net.suboperations import SubOperations
 from doorward.net.transfer import Answer, IncomingStore
 from doorward.wire.command import (
@@ -27,6 +32,9 @@ from doorward.wire.command import (
     Command,
     CStoreRequest,
     CStoreResponse,
+    NActionRequest,
+    NActionResponse,
+    NEventReportResponse,
 )
 from doorward.wire.dimse import encode_command
 from doorward.wire.events import (
@@ -40,6 +48,7 @@ from doorward.wire.events import (
 )
 from doorward.wire.negotiation import AcceptedContext
 from doorward.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest
+from doorward.wire.table import State
 
 if TYPE_CHECKING:
     from doorward.net.server import Server
@@ -47,15 +56,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger("doorward.server")
 #: Responses written before a long list lets others run.
 _BATCH = 512
+#: Rejected (transient) by the service provider, presentation related: temporary congestion (PS3.8 Table 9-21).
+_TOO_SLOW = AssociateReject(result=2, source=3, reason=1)
 
 
-def report_fault(session: "Session", fault: Exception) -> None:
+def report_fault(session: "Session | None", fault: Exception) -> None:
     """Log a bug of an application once: the kind and the place, never the text (it might quote a value)."""
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-    _log.error("association %d ended by a fault: %s at %s", session.id, type(fault).__name__, place)
+    ended = "the work beside all associations" if session is None else f"association {session.id}"
+    _log.error("%s ended by a fault: %s at %s", ended, type(fault).__name__, place)
 
 
 class Session:
@@ -66,9 +78,8 @@ class Session:
         self._application = server.application
         self._connection: Connection | None = None
         self._peer: Peer | None = None
-        self._request: CFindRequest | CGetRequest | CMoveRequest | None = (
-            None  # whose identifier is coming
-        )
+        #: Whose identifier, or action information, is coming.
+        self._request: CFindRequest | CGetRequest | CMoveRequest | NActionRequest | None = None
         self._request_context = 0
         self._identifier = bytearray()
         self._incoming: IncomingStore | StreamedStore | None = None
@@ -79,6 +90,7 @@ class Session:
         self.sub_operations: SubOperations | None = None
         self.is_busy = False  # a find, get or move is running as a task
         self._work: asyncio.Task[None] | None = None
+        self.notices = Notices(self)
         self.id = 0
 
     # --- the connection calls these ------------------------------------------------------------------------------
@@ -98,6 +110,7 @@ class Session:
             local_port=local_port,
             certificate=tls.getpeercert(binary_form=True) if tls else None,
             session=self,
+            is_encrypted=tls is not None,
         )
         try:
             self._application.connected(self._peer)
@@ -123,6 +136,7 @@ class Session:
             self.sub_operations.abandon()
         if self._work is not None:
             self._work.cancel()  # nobody is left to answer
+        self.notices.abandon()
         try:
             if self._incoming is not None:
                 self._incoming.abandon()
@@ -156,10 +170,27 @@ class Session:
             association.reject(AssociateReject(result=2, source=3, reason=2))
             return
         answer = self._application.associate(self.peer, request)
+        if inspect.isawaitable(answer):
+            self._work = self._server.run(self, self._answer_later(answer), answer)
+        else:
+            self._say(answer)
+
+    async def _answer_later(self, answer: Awaitable[Associated]) -> None:
+        try:
+            async with asyncio.timeout(self._server.limits.associate_decide_s):
+                decided = await answer
+        except TimeoutError:
+            decided = _TOO_SLOW
+        # The peer may have given up meanwhile.
+        if self.connection.association.state is State.AWAITING_LOCAL_ASSOCIATE_RESPONSE:
+            self._say(decided)
+            self.connection.flush()
+
+    def _say(self, answer: Associated) -> None:
         if isinstance(answer, AssociateAccept):
-            association.accept(answer)
+            self.connection.association.accept(answer)
         elif isinstance(answer, AssociateReject):
-            association.reject(answer)
+            self.connection.association.reject(answer)
 
     @property
     def connection(self) -> Connection:
@@ -178,6 +209,12 @@ class Session:
         self.connection.association.abort()
         self.connection.flush()
 
+    def stop(self) -> None:
+        """End the association at once, and whatever runs on it."""
+        if self._work is not None:
+            self._work.cancel()
+        self.abort()
+
     def end_when_idle(self) -> None:
         """End the association now, or after the operation that is running."""
         self._is_ending = True
@@ -190,6 +227,14 @@ class Session:
             return asyncio.get_running_loop().time()
         return self.connection.last_read_at
 
+    def quiet_s(self) -> float:
+        """Return for how many seconds nothing was asked: 0 while something runs, or where no association stands."""
+        is_asking = self._request is not None or self._incoming is not None or self.is_busy
+        is_standing = self.connection.association.state is State.ESTABLISHED
+        if is_asking or not is_standing or self.notices.is_waiting:
+            return 0.0
+        return asyncio.get_running_loop().time() - self.connection.last_read_at
+
     # --- requests ------------------------------------------------------------------------------------------------
 
     def _take_command(self, context_id: int, command: Command) -> None:
@@ -199,7 +244,9 @@ class Session:
                 self._begin_store(self.connection.association.contexts[context_id], command)
             case CStoreResponse() if self.sub_operations is not None:
                 self.sub_operations.answered(command)
-            case CFindRequest() | CGetRequest() | CMoveRequest():
+            case NEventReportResponse():
+                self.notices.answered(command)
+            case CFindRequest() | CGetRequest() | CMoveRequest() | NActionRequest():
                 self._request, self._request_context = command, context_id
                 self._identifier.clear()
                 if not command.has_data_set:
@@ -222,8 +269,7 @@ class Session:
                 if self.sub_operations is not None:
                     self.sub_operations.cancel()
             case _:
-                # DIMSE-N comes with storage commitment; until then it is no operation of ours. Neither is C-STORE without
-                # a data set (PS3.7 Table 9.3-1).
+                # Of DIMSE-N only N-ACTION is an operation of ours. Nor is C-STORE without a data set (PS3.7 Table 9.3-1).
                 self.abort()
 
     def _take_fragment(self, event: DataFragment) -> None:
@@ -260,7 +306,7 @@ class Session:
         self.send_now(incoming.context.id, incoming.response(answer.status, answer.comment))
 
     def _begin(self) -> None:
-        """The request is whole: find, get or move."""
+        """The request is whole: find, get, move or an action."""
         request, self._request = self._request, None
         if self.is_busy:  # the window is one: PS3.7 D.3.3.3
             self.abort()
@@ -274,13 +320,36 @@ class Session:
             case CGetRequest():
                 found = self._application.get(self.peer, context, request, identifier)
                 self.sub_operations = SubOperations(self, context, request, found)
-                self._run(self.sub_operations.run())
+                self._run(self.sub_operations.run(), found)
             case CMoveRequest():
                 plan = self._application.move(self.peer, context, request, identifier)
                 self.sub_operations = SubOperations(self, context, request, plan)
-                self._run(self.sub_operations.run())
+                self._run(self.sub_operations.run(), plan)
+            case NActionRequest():
+                answer = self._application.action(self.peer, context, request, identifier)
+                self._run(self._act(context, request, answer), answer)
             case None:
                 pass
+
+    async def _act(
+        self,
+        context: AcceptedContext,
+        request: NActionRequest,
+        answer: Answer | int | Awaitable[Answer],
+    ) -> None:
+        """Answer N-ACTION (PS3.7 section 10.3.4.2)."""
+        if inspect.isawaitable(answer):
+            answer = await answer
+        answer = Answer(answer) if isinstance(answer, int) else answer
+        response = NActionResponse(
+            message_id_being_responded_to=request.message_id,
+            affected_sop_class_uid=request.requested_sop_class_uid,
+            affected_sop_instance_uid=request.requested_sop_instance_uid,
+            action_type_id=request.action_type_id,
+            status=answer.status,
+            error_comment=answer.comment,
+        )
+        self.send_now(context.id, response)
 
     def _send(self, context_id: int, command: Command | bytes, data: bytes | None = None) -> None:
         self.connection.association.send_message(context_id, command, data)
@@ -290,9 +359,9 @@ class Session:
         self._send(context_id, command, data)
         self.connection.flush()
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, None], *inner: object) -> None:
         self.is_busy = True
-        self._work = self._server.run(self, self._busy(work))
+        self._work = self._server.run(self, self._busy(work), work, *inner)
 
     async def _busy(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -7,10 +7,16 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from doorward.errors import DoorwardError, StorageError
+from doorward.errors import (
+    DoorwardError,
+    ImageError,
+    LimitExceeded,
+    PeerProtocolError,
+    StorageError,
+)
 from doorward.net.client import Proposal, Requestor, associate
 from doorward.net.dial import Gate
-from doorward.net.transfer import Answer, Source, send_streamed, store
+from doorward.net.transfer import Answer, Rewritable, Source, fitting, send_streamed, store
 from doorward.wire.command import (
     CGetRequest,
     CGetResponse,
@@ -121,9 +127,10 @@ class SubOperations:
     async def _send_back(self, number: int, instance: Source) -> int:
         """Send one instance on the association of the C-GET and return the status of its C-STORE."""
         connection = self._session.connection
-        context = _context_of(connection.association.contexts.values(), instance)
-        if context is None:
+        found = fitting(connection.association.contexts.values(), instance)
+        if found is None:
             return _ALL_FAILED
+        context, instance = found
         self._response = asyncio.get_running_loop().create_future()
         request = CStoreRequest(
             message_id=number % 65_535 + 1,
@@ -132,7 +139,7 @@ class SubOperations:
         )
         try:
             await send_streamed(connection, context, request, instance.pieces(), self._writable)
-        except StorageError:
+        except (ImageError, LimitExceeded, PeerProtocolError, StorageError):
             if connection.association.must_close:
                 raise  # in the middle of the data set: nothing more can be said
             return _ALL_FAILED
@@ -146,14 +153,14 @@ class SubOperations:
 
     async def _move(self, plan: MovePlan) -> None:
         self._instances = list(plan.instances)
-        contexts = sorted({(i.sop_class_uid, i.transfer_syntax_uid) for i in self._instances})
+        if not self._instances:
+            return
+        limits = self._session.connection.limits
         proposal = Proposal(
             called_ae_title=plan.called_ae_title,
             calling_ae_title=plan.calling_ae_title,
-            contexts=[(sop_class, (syntax,)) for sop_class, syntax in contexts],
+            contexts=_contexts_for(self._instances, limits.presentation_contexts),
         )
-        if not self._instances:
-            return
         try:
             async with associate(
                 plan.address,
@@ -161,7 +168,7 @@ class SubOperations:
                 proposal,
                 gate=plan.gate,
                 tls=plan.tls,
-                limits=self._session.connection.limits,
+                limits=limits,
             ) as destination:
                 await self._store_all(destination, plan)
         except DoorwardError:
@@ -172,8 +179,10 @@ class SubOperations:
         for instance in self._instances:
             if self._is_cancelled:
                 return
+            contexts = destination.connection.association.contexts.values()
+            _, sent = fitting(contexts, instance) or (None, instance)
             try:
-                status = await store(destination, instance, move_originator=originator)
+                status = await store(destination, sent, move_originator=originator)
             except DoorwardError:
                 destination.check()  # the association is gone: all the rest fails
                 status = _ALL_FAILED
@@ -218,11 +227,20 @@ class SubOperations:
             self._session.retrieved(completed, self._failed, status)
 
 
-def _context_of(contexts: Iterable[AcceptedContext], instance: Source) -> AcceptedContext | None:
-    for context in contexts:
-        if (
-            context.abstract_syntax == instance.sop_class_uid
-            and context.transfer_syntax == instance.transfer_syntax_uid
-        ):
-            return context
-    return None
+def _contexts_for(instances: Iterable[Source], most: int) -> list[tuple[str, tuple[str, ...]]]:
+    """Return what to propose: each instance as it is, and what it can be written in as far as there is room.
+
+    More kinds than one association has contexts (PS3.8 section 9.3.2.2) are left out; those instances fail.
+    """
+    own: dict[tuple[str, str], None] = {}
+    others: dict[tuple[str, tuple[str, ...]], None] = {}
+    for one in instances:
+        own[one.sop_class_uid, one.transfer_syntax_uid] = None
+        if isinstance(one, Rewritable) and one.other_syntaxes:
+            # Each in a context of its own, so that the peer's choice in one does not hide the other.
+            others |= {(one.sop_class_uid, (syntax,)): None for syntax in one.other_syntaxes}
+    contexts: list[tuple[str, tuple[str, ...]]] = [
+        (kind, (syntax,)) for kind, syntax in sorted(own)
+    ]
+    contexts += [one for one in others if (one[0], one[1][0]) not in own]
+    return contexts[:most]

@@ -2,12 +2,21 @@
 
 A module of its own so that one import tells who can: the auditor may not import it (tests/test_floors.py), which is how
 its promise never to take and never to change can be read off the code.
-Data sets go through as bytes in the transfer syntax of their context; nothing is decoded, nothing is transcoded.
+Data sets go through as bytes in the transfer syntax of their context; nothing is decoded here. What is not accepted as it is
+may be written anew by whoever has it (``Rewritable``).
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Sequence,
+)
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from doorward.errors import LocalProtocolError
 from doorward.net.client import Requestor
@@ -93,6 +102,33 @@ class Source(Protocol):
 
     def pieces(self) -> AsyncIterator[bytes]:
         """Yield the data set; raises StorageError, before the first piece where it cannot be read at all."""
+
+
+@runtime_checkable
+class Rewritable(Source, Protocol):
+    """One that can also be sent in other transfer syntaxes."""
+
+    @property
+    def other_syntaxes(self) -> Sequence[str]:
+        """What it can be written in besides its own syntax, the best first."""
+
+    def written_in(self, accepted: Collection[str]) -> Source | None:
+        """Return it in one of these syntaxes; None where it can be written in none of them."""
+
+
+def fitting(
+    contexts: Iterable[AcceptedContext], instance: Source
+) -> tuple[AcceptedContext, Source] | None:
+    """Return the context in which an instance may be sent, and the instance as it is sent there; None where in none."""
+    known = {
+        one.transfer_syntax: one
+        for one in contexts
+        if one.abstract_syntax == instance.sop_class_uid
+    }
+    if instance.transfer_syntax_uid not in known and isinstance(instance, Rewritable):
+        instance = instance.written_in(known.keys()) or instance
+    context = known.get(instance.transfer_syntax_uid)
+    return None if context is None else (context, instance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
