@@ -95,3 +95,18 @@ async def test_only_what_is_wanted_is_found_and_read_as_it_came(tmp_path):
             blob.unlink()
         with pytest.raises(StorageError):
             await anext(StoredInstance(of_series[0], archive.blobs).pieces())
+
+
+def test_an_instance_is_written_anew_by_whoever_can_and_else_not_at_all():
+    class Rewriter:
+        def others(self, held):
+            return (held, "1.2.3")
+
+        def written_in(self, held, accepted):
+            return (held, accepted)
+
+    assert StoredInstance("held", None).other_syntaxes == ()
+    assert StoredInstance("held", None).written_in({"1.2.3"}) is None
+    one = StoredInstance("held", None, Rewriter())
+    assert one.other_syntaxes == ("held", "1.2.3")
+    assert one.written_in({"1.2.3"}) == ("held", {"1.2.3"})

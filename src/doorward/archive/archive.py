@@ -3,6 +3,7 @@
     blobs/     what was received (``archive.blobs``)
     index      what is held, one SQLite file (``archive.index``)
     journal/   what happened (``access.journal``)
+    commitments/  requests that wait for their reports (``archive.commitment``)
 
 Opened in this order, closed in the other one: what is still going on may write to the journal to the very end.
 """
@@ -22,10 +23,17 @@ from doorward.access.rules import Rules
 from doorward.access.volume import Volume
 from doorward.archive.blobs.disk import LocalDisk
 from doorward.archive.blobs.store import BlobStore
+from doorward.archive.callers import Callers
+from doorward.archive.commitment.commitments import Commitments
+from doorward.archive.commitment.transactions import Transactions
 from doorward.archive.giving import Destination, Giving
 from doorward.archive.index.index import Index
 from doorward.archive.ingest import Ingest
+from doorward.archive.pixels.rendering import Renderer
+from doorward.archive.pixels.transcoding import Transcoder
+from doorward.archive.pixels.workers import Workers
 from doorward.archive.services import DicomServices, Settings
+from doorward.archive.viewing import Viewing
 from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS, Limits
 
@@ -46,6 +54,7 @@ class Archive:
         settings: Settings,
         limits: Limits,
         now: Callable[[], datetime],
+        transactions: Transactions,
     ) -> None:
         self.blobs = blobs
         self.index = index
@@ -56,8 +65,28 @@ class Archive:
         self.volume = Volume(key=secrets.token_bytes(32), limits=limits)
         #: What both doors share: DIMSE (``services``) and DICOMweb (``archive.web``).
         self.ingest = Ingest(blobs=blobs, index=index, journal=journal, limits=limits)
+        #: Decoders, in processes of their own; started when the first image has to be decoded.
+        self.workers = Workers(limits)
+        self.renderer = Renderer(blobs, index, self.workers, limits)
         self.giving = Giving(
-            index=index, blobs=blobs, journal=journal, volume=self.volume, limits=limits
+            index=index,
+            blobs=blobs,
+            journal=journal,
+            volume=self.volume,
+            limits=limits,
+            rewriter=Transcoder(blobs, self.workers, limits),
+        )
+        self.viewing = Viewing(giving=self.giving, rules=lambda: self.settings.rules, now=now)
+        callers = Callers(settings=lambda: self.settings, now=now, limits=limits)
+        self.commitments = Commitments(
+            transactions=transactions,
+            callers=callers,
+            index=index,
+            blobs=blobs,
+            journal=journal,
+            settings=lambda: self.settings,
+            now=now,
+            limits=limits,
         )
         self.services = DicomServices(
             ingest=self.ingest,
@@ -65,6 +94,8 @@ class Archive:
             journal=journal,
             settings=lambda: self.settings,
             now=now,
+            callers=callers,
+            commitments=self.commitments,
         )
 
     @classmethod
@@ -76,31 +107,53 @@ class Archive:
         rules: Rules,
         ae_title: str = "DOORWARD",
         destinations: Iterable[Destination] = (),
+        takes_user_identity: bool = False,
         written: Callable[[Record], None] | None = None,
+        keeps_values: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         now: Callable[[], datetime] = _now,
     ) -> Self:
         """Open the archive in a folder, made where there is none. Its start is in the journal when this returns.
 
+        ``keeps_values``: the journal also keeps the values of queries, which are patient data.
         ``written`` is called with each record of the journal that has reached the disk (see ``Journal``). An empty register
         or no rules serve nobody. Raises ConfigError where another process has it or something else lies
         there, or where a destination comes twice; StorageError.
         """
-        known = {one.ae_title: one for one in destinations}
-        settings = Settings(ae_title=ae_title, register=register, rules=rules, destinations=known)
-        blobs, index, journal = await asyncio.to_thread(_open, folder, limits, written)
-        archive = cls(blobs, index, journal, settings, limits, now)
+        known = _by_title(destinations)
+        settings = Settings(
+            ae_title=ae_title,
+            register=register,
+            rules=rules,
+            destinations=known,
+            takes_user_identity=takes_user_identity,
+        )
+        blobs, index, journal = await asyncio.to_thread(
+            _open, folder, limits, written, keeps_values=keeps_values
+        )
+        transactions = Transactions(folder / "commitments", limits)
+        archive = cls(blobs, index, journal, settings, limits, now, transactions)
         try:
+            await asyncio.to_thread(transactions.open)
             await journal.write(Entry(event=Event.START, subject=ae_title))
         except BaseException:
             await archive.close()
             raise
         return archive
 
-    def use(self, *, register: Register | None = None, rules: Rules | None = None) -> None:
-        """Put another register, other rules, or both in place: they hold from the next operation on."""
+    def use(
+        self,
+        *,
+        register: Register | None = None,
+        rules: Rules | None = None,
+        destinations: Iterable[Destination] | None = None,
+    ) -> None:
+        """Put another register, other rules or destinations in place: they hold from the next operation on."""
         self.settings = replace(
             self.settings,
+            destinations=(
+                self.settings.destinations if destinations is None else _by_title(destinations)
+            ),
             register=self.settings.register if register is None else register,
             rules=self.settings.rules if rules is None else rules,
         )
@@ -108,6 +161,8 @@ class Archive:
     async def close(self) -> None:
         """Close all of it; serve nobody any more before. Raises StorageError."""
         try:
+            await self.workers.close()
+            await self.viewing.close()
             await self.journal.write(Entry(event=Event.STOP))
         finally:
             try:
@@ -117,8 +172,16 @@ class Archive:
                 await self.journal.close()
 
 
+def _by_title(destinations: Iterable[Destination]) -> dict[str, Destination]:
+    return {one.ae_title: one for one in destinations}
+
+
 def _open(
-    folder: Path, limits: Limits, written: Callable[[Record], None] | None
+    folder: Path,
+    limits: Limits,
+    written: Callable[[Record], None] | None,
+    *,
+    keeps_values: bool,
 ) -> tuple[BlobStore, Index, Journal]:
     disk = LocalDisk()
     disk.make_folder(str(folder))
@@ -131,7 +194,9 @@ def _open(
             raise ConfigError("the index is missing beside its blobs", file=folder, hint=hint)
         index = Index.open(folder / "index", limits=limits)
         try:
-            journal = Journal(folder / "journal", written=written, limits=limits)
+            journal = Journal(
+                folder / "journal", written=written, keeps_values=keeps_values, limits=limits
+            )
         except BaseException:
             index.close()
             raise

@@ -1,9 +1,10 @@
 """Images leave only when the policy, the allowance of the hour and the journal have said yes, in this order."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 
 from doorward.access.identity import Decision, Identity, Operation, Subject
@@ -20,6 +21,7 @@ from doorward.archive.index.index import Index
 from doorward.archive.index.levels import Level
 from doorward.archive.ingest import NOT_AUTHORISED
 from doorward.archive.retrieval import (
+    Rewriter,
     StoredInstance,
     Wanted,
     instances_for,
@@ -37,6 +39,7 @@ from doorward.net.transfer import Answer
 _CANNOT_SEND = 0xA702
 _DESTINATION_UNKNOWN = Answer(0xA801, "Move destination unknown")
 _DOES_NOT_FIT = Answer(0xA900, "Unique keys do not fit the level")
+_ONLY_ASKED = "nothing left: it was only asked for"
 _NOTHING_TO_TAKE = Allowance()
 
 
@@ -83,6 +86,38 @@ class _OnlyThere:
             raise ScopeError("this is not the destination of the C-MOVE", target=address)
 
 
+class Why(Enum):
+    """Why nothing leaves."""
+
+    NOT_AUTHORISED = "the policy says no"
+    VOLUME = "the allowance of the hour is used up"
+    TOO_MANY = "more than is given at once"
+    STORAGE = "the storage has failed"
+    NOT_ACCEPTABLE = "not held in a form that is accepted"
+    UNCHANGED = "the caller has it already"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why nothing leaves, in words for the caller. ``retry_after_s``: when it would be allowed; None: never so much."""
+
+    why: Why
+    reason: str
+    retry_after_s: float | None = None
+
+
+#: Sees the instances that would leave; returns why they do not.
+Check = Callable[[Sequence[HeldInstance]], Refusal | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permitted:
+    """The studies that were asked for and may be given, none where nothing is held; and by which rule."""
+
+    studies: tuple[HeldStudy, ...] = ()
+    rule: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """What may leave, and the record of it."""
@@ -100,6 +135,8 @@ class Giving:
     journal: Journal
     volume: Volume
     limits: Limits
+    #: For peers that do not accept what an instance came in.
+    rewriter: Rewriter | None = None
 
     async def prepare(
         self,
@@ -113,26 +150,74 @@ class Giving:
         """Return what may leave, recorded already, or why not. ``record`` says operation and destination."""
         try:
             wanted = wanted_of(view, level)
-            return await self._prepare(wanted, record.by(identity), identity, rules, now)
         except PeerProtocolError:
             return _DOES_NOT_FIT
-        except LimitExceeded as error:
-            return Answer(_CANNOT_SEND, f"More than {error.limit} allows"[:64])
-        except StorageError:
-            return Answer(_CANNOT_SEND, "The storage has failed")
+        given = await self.choose(wanted, record, identity, rules, now)
+        if isinstance(given, Given):
+            return given
+        is_refused = given.why is Why.NOT_AUTHORISED
+        return Answer(NOT_AUTHORISED if is_refused else _CANNOT_SEND, given.reason)
 
-    async def unknown(self, record: Record) -> Answer:
-        """Record a C-MOVE to nowhere that is known, and return the answer."""
-        return await self._refused(record, _DESTINATION_UNKNOWN, "(destination)", ())
-
-    async def _prepare(
+    async def choose(
         self,
         wanted: Wanted,
         record: Record,
         identity: Identity | None,
         rules: Rules,
         now: datetime,
-    ) -> Given | Answer:
+        *,
+        leaves: bool = True,
+        check: Check | None = None,
+    ) -> Given | Refusal:
+        """Return what ``prepare`` does, for doors that are not DIMSE.
+
+        Not ``leaves``: nothing of it will be sent now. ``check`` sees what would leave and may refuse it.
+        """
+        record = record.by(identity)
+        try:
+            permitted = await self.permitted(wanted, record, identity, rules, now)
+            if isinstance(permitted, Refusal):
+                return permitted
+            if identity is None or not permitted.studies:
+                return Given(instances=[], record=record)
+            instances = await instances_for(self.index, wanted, permitted.studies, self.limits)
+            uids = tuple(dict.fromkeys(one.study_uid for one in instances))
+            record = replace(record, studies=uids, rule=permitted.rule)
+            refusal = check(instances) if check is not None and instances else None
+            if refusal is not None:
+                await self._record_unsent(record, refusal)
+                return refusal
+            if leaves:
+                record = replace(record, size_bytes=sum(one.size_bytes for one in instances))
+                refusal = await self._begin(record, identity, permitted, instances)
+                if refusal is not None:
+                    return refusal
+            else:
+                await self.journal.write(replace(record, event=Event.RETRIEVE, reason=_ONLY_ASKED))
+        except LimitExceeded as error:
+            return Refusal(why=Why.TOO_MANY, reason=f"More than {error.limit} allows"[:64])
+        except StorageError:
+            return Refusal(why=Why.STORAGE, reason="The storage has failed")
+        sent = [StoredInstance(one, self.blobs, self.rewriter) for one in instances]
+        return Given(instances=sent, record=record)
+
+    async def unknown(self, record: Record) -> Answer:
+        """Record a C-MOVE to nowhere that is known, and return the answer."""
+        await self._record_refusal(record, _DESTINATION_UNKNOWN.comment, "(destination)")
+        return _DESTINATION_UNKNOWN
+
+    async def permitted(
+        self,
+        wanted: Wanted,
+        record: Record,
+        identity: Identity | None,
+        rules: Rules,
+        now: datetime,
+    ) -> Permitted | Refusal:
+        """Return which of the wanted studies may be given; a refusal, and that nothing is held, are recorded.
+
+        Raises StorageError, LimitExceeded.
+        """
         studies = await studies_for(self.index, wanted)
         operation = Operation(record.operation)
         # Where nothing is held, whoever may not ask at all is told so all the same.
@@ -144,58 +229,68 @@ class Giving:
         allowed = [s for s, d in zip(studies, decisions, strict=False) if d.is_allowed]
         if identity is None or not allowed:
             return await self._nothing(record, decisions[0], is_held=bool(studies))
-        instances = await instances_for(self.index, wanted, allowed, self.limits)
-        uids = tuple(dict.fromkeys(one.study_uid for one in instances))
-        refusal = self._drawn(identity, allowed, instances)
-        if refusal is not None:
-            return await self._refused(record, refusal, "(volume)", uids)
-        size = sum(one.size_bytes for one in instances)
         rule = decisions[0].rule if len(decisions) == 1 else ""
-        begun = replace(record, studies=uids, instances=len(instances), size_bytes=size, rule=rule)
-        await self.journal.write(begun)
-        sent = [StoredInstance(one, self.blobs) for one in instances]
-        return Given(instances=sent, record=replace(begun, instances=0))
+        return Permitted(studies=tuple(allowed), rule=rule)
 
     async def _nothing(
         self, record: Record, decision: Decision, *, is_held: bool
-    ) -> Given | Answer:
+    ) -> Permitted | Refusal:
         """Answer where nothing may leave: by a refusal, or by an empty success where nothing is held."""
         is_about_a_study = decision.reason == NOT_THIS_STUDY or not decision.rule.startswith("(")
         if not decision.is_allowed and (is_held or not is_about_a_study):
-            answer = Answer(NOT_AUTHORISED, decision.reason)
-            return await self._refused(record, answer, decision.rule, ())
+            await self._record_refusal(record, decision.reason, decision.rule)
+            return Refusal(why=Why.NOT_AUTHORISED, reason=decision.reason)
         await self.journal.write(record)
-        return Given(instances=[], record=record)
+        return Permitted()
 
-    def _drawn(
-        self, identity: Identity, studies: Sequence[HeldStudy], instances: Sequence[HeldInstance]
-    ) -> Answer | None:
-        """Count what would leave; return the refusal where it is too much for the hour."""
+    async def _begin(
+        self,
+        record: Record,
+        identity: Identity,
+        permitted: Permitted,
+        instances: Sequence[HeldInstance],
+    ) -> Refusal | None:
+        """Record that these begin to leave; return the refusal where it is too much for the hour."""
         numbers = {one.study for one in instances}
-        leaving = [study for study in studies if study.number in numbers]
+        leaving = [study for study in permitted.studies if study.number in numbers]
+        refusal = self.draw(identity, leaving, record.size_bytes)
+        if refusal is not None:
+            await self.record_volume(record, refusal)
+            return refusal
+        await self.journal.write(replace(record, instances=len(instances)))
+        return None
+
+    def draw(
+        self, identity: Identity, studies: Collection[HeldStudy], size_bytes: int
+    ) -> Refusal | None:
+        """Count what is about to leave; return the refusal where it is too much for the hour."""
+        clock = asyncio.get_running_loop().time()
         verdict = self.volume.take(
             identity.name,
             allowances(self.limits).get(identity.role, _NOTHING_TO_TAKE),
-            study_uids={study.subject.study_uid for study in leaving},
-            patients={"\\".join(study.patient) for study in leaving},
-            size_bytes=sum(one.size_bytes for one in instances),
-            now=asyncio.get_running_loop().time(),
+            study_uids={study.subject.study_uid for study in studies},
+            patients={"\\".join(study.patient) for study in studies},
+            size_bytes=size_bytes,
+            now=clock,
         )
         if verdict.is_allowed:
             return None
-        return Answer(_CANNOT_SEND, f"Limit of {verdict.limit} per hour reached"[:64])
-
-    async def _refused(
-        self, record: Record, answer: Answer, rule: str, studies: tuple[str, ...]
-    ) -> Answer:
-        await self.journal.write(
-            replace(
-                record,
-                event=Event.REFUSAL,
-                outcome=Ending.REFUSED,
-                reason=answer.comment,
-                rule=rule,
-                studies=studies,
-            )
+        free_at = verdict.free_at
+        return Refusal(
+            why=Why.VOLUME,
+            reason=f"Limit of {verdict.limit} per hour reached"[:64],
+            retry_after_s=None if free_at is None else max(0.0, free_at - clock),
         )
-        return answer
+
+    async def record_volume(self, record: Record, refusal: Refusal) -> None:
+        """Record that the allowance of the hour was in the way. Raises StorageError, LimitExceeded."""
+        await self._record_refusal(record, refusal.reason, "(volume)")
+
+    async def _record_unsent(self, record: Record, refusal: Refusal) -> None:
+        outcome = Ending.SUCCESS if refusal.why is Why.UNCHANGED else Ending.FAILED
+        unsent = replace(record, event=Event.RETRIEVE, outcome=outcome)
+        await self.journal.write(replace(unsent, reason=refusal.why.value))
+
+    async def _record_refusal(self, record: Record, reason: str, rule: str) -> None:
+        refused = replace(record, event=Event.REFUSAL, outcome=Ending.REFUSED)
+        await self.journal.write(replace(refused, reason=reason, rule=rule))

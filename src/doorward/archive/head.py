@@ -85,6 +85,15 @@ class Head:
         else:
             self._inflate(self._inflater, fragment)
 
+    @property
+    def needs_no_more(self) -> bool:
+        """Whether what follows could say nothing more but how long it is: the pixels lie in one piece, or there are none."""
+        return self.is_complete and self._items is None
+
+    def pass_by(self, count_bytes: int) -> None:
+        """Count bytes that follow without looking at them; only where it ``needs_no_more``."""
+        self.size_bytes += count_bytes
+
     def finish(self) -> None:
         """Say that the data set is whole. Raises PeerProtocolError where it ends in the middle of something."""
         if not self.is_complete:

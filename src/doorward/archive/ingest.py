@@ -10,9 +10,11 @@ The meta information holds nothing that a newer version of this program would wr
 be another content after an update.
 """
 
+import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from typing import NamedTuple
 
 from doorward.access.identity import Decision, Identity, Operation, Subject
@@ -22,6 +24,7 @@ from doorward.access.journal.record import Event
 from doorward.access.journal.record import Outcome as Ending
 from doorward.access.policy import decide
 from doorward.access.rules import Rules
+from doorward.archive.blobs.names import Blob
 from doorward.archive.blobs.store import BlobStore
 from doorward.archive.head import Head
 from doorward.archive.index.entry import Entry, Outcome, Written
@@ -36,10 +39,12 @@ from doorward.archive.index.levels import (
     Level,
     split,
 )
+from doorward.archive.originals import KeptHead, encode_head
 from doorward.dicom.attributes import Attribute, DataSetView
 from doorward.dicom.part10 import write_file_meta
 from doorward.dicom.values import is_date
 from doorward.errors import (
+    DoorwardError,
     LimitExceeded,
     LocalProtocolError,
     PeerProtocolError,
@@ -60,6 +65,9 @@ _DOES_NOT_MATCH = 0xA900
 _NOT_UNDERSTOOD = 0xC000
 _KEPT_ASIDE = Answer(0xB000, "Kept aside: this UID is held with other content")
 _NONE = Attribute("UI")
+_UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
+#: PS3.5 section 9.1, but for zeros in front, which are met. A UID becomes part of addresses: it must be nothing else there.
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
 class Door(NamedTuple):
@@ -70,6 +78,20 @@ class Door(NamedTuple):
     now: Callable[[], datetime]
     #: Address and titles of the association.
     record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of one instance; UIDs are "" where they were not read. ``outcome`` None: it was not taken in."""
+
+    answer: Answer
+    sop_class_uid: str = ""
+    sop_instance_uid: str = field(default="", repr=False)
+    study_uid: str = field(default="", repr=False)
+    series_uid: str = field(default="", repr=False)
+    outcome: Outcome | None = None
+    #: Our disk has failed or is full: the same may go well later.
+    is_our_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +113,45 @@ class Ingest:
         transfer_syntax_uid: str,
     ) -> Answer:
         """Return the answer to one C-STORE; success says that all of it is durable. Raises nothing a peer can cause."""
+        taken = await self.take_in(
+            fragments,
+            door,
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=transfer_syntax_uid,
+        )
+        return taken.answer
+
+    async def take_in(
+        self,
+        fragments: AsyncIterator[bytes],
+        door: Door,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+        study_uid: str = "",
+        head: bytes = b"",
+    ) -> Taken:
+        """Like ``take``, and say which study it belongs to; ``study_uid``: no other one is taken.
+
+        ``head`` is what stood before the data set in a file; where it is not what we write, it is kept.
+        """
         arrival = _Arrival(self, door, sop_class_uid, sop_instance_uid, transfer_syntax_uid)
+        arrival.only_study, arrival.head_of_file = study_uid, head
         try:
             answer, decision = await arrival.take(fragments)
         except (StorageError, LimitExceeded, PeerProtocolError, UsageError) as error:
             answer, decision = _answer_to(error), None
-        if answer.status == SUCCESS.status or answer == _KEPT_ASIDE:
-            return answer
-        return await arrival.refused(answer, decision)
+            arrival.is_our_fault = isinstance(error, StorageError)
+        if arrival.outcome is None:
+            answer = await arrival.refused(answer, decision)
+        return arrival.taken(answer)
+
+    async def failed(self, error: DoorwardError, door: Door) -> Taken:
+        """Record what could not even be begun to be read, and return the answer."""
+        arrival = _Arrival(self, door, "", "", "")
+        return arrival.taken(await arrival.refused(_answer_to(error), None))
 
 
 def _answer_to(error: Exception) -> Answer:
@@ -129,6 +182,10 @@ class _Arrival:
         self._identity: Identity | None = None
         self._view: DataSetView = {}
         self._decision: Decision | None = None
+        self.only_study = ""
+        self.head_of_file = b""
+        self.outcome: Outcome | None = None
+        self.is_our_fault = False
 
     async def take(self, fragments: AsyncIterator[bytes]) -> tuple[Answer, Decision | None]:
         """Return the answer, and what the policy has decided if it was asked."""
@@ -142,18 +199,56 @@ class _Arrival:
                     refusal = await self._judged()
                     if refusal is not None:
                         return refusal, self._decision
-                await writer.write(fragment)
+                if not writer.take(fragment):
+                    await writer.write(fragment)
             head.finish()
             refusal = await self._judged()  # at the end again: it may have been revoked meanwhile
             if refusal is not None:
                 return refusal, self._decision
-            blob = await writer.commit()
             # The index needs the blob to stay, so it is written before the block ends.
-            entry = self._entry(blob.digest, blob.size_bytes, len(meta))
-            [written] = await self._ingest.index.write([entry])
-        await self._ingest.journal.write(self._record(written, blob.size_bytes))
+            if self.head_of_file in (b"", meta):
+                written = await writer.commit_then(partial(self._held, len(meta)))
+            else:
+                blob = await writer.commit()
+                written = await self._indexed_with_head(
+                    self._entry(blob.digest, blob.size_bytes, len(meta))
+                )
+                await self._ingest.journal.write(self._record(written, blob))
+        self.outcome = written.outcome
         is_conflict = written.outcome is Outcome.CONFLICT_KEPT
         return (_KEPT_ASIDE if is_conflict else SUCCESS), self._decision
+
+    def _held(self, begin: int, blob: Blob) -> Written:
+        """Write the entry of a blob and the record, in the thread that has made it durable.
+
+        To wake another thread costs more than most of what is done here, and the event loop has no part in it.
+        """
+        entry = self._entry(blob.digest, blob.size_bytes, begin)
+        [written] = self._ingest.index.write_here([entry])
+        self._ingest.journal.write_here(self._record(written, blob))
+        return written
+
+    async def _indexed_with_head(self, entry: Entry) -> Written:
+        """Write the entry, and before it how the file began, which is not how ours do."""
+        ingest = self._ingest
+        async with ingest.blobs.writer() as writer:
+            kept = KeptHead(instance_digest=entry.digest, head=self.head_of_file)
+            await writer.write(encode_head(kept))
+            head = await writer.commit()
+            [written] = await ingest.index.write([replace(entry, head_digest=head.digest)])
+        return written
+
+    def taken(self, answer: Answer) -> Taken:
+        """Return what became of it; a data set that names itself otherwise is spoken of by the name it came under."""
+        return Taken(
+            answer=answer,
+            sop_class_uid=self._sop_class,
+            sop_instance_uid=self._instance,
+            study_uid=_first(self._view, STUDY_INSTANCE_UID),
+            series_uid=_first(self._view, SERIES_INSTANCE_UID),
+            outcome=self.outcome,
+            is_our_fault=self.is_our_fault,
+        )
 
     async def refused(self, answer: Answer, decision: Decision | None) -> Answer:
         """Record that nothing was taken in, and return the answer."""
@@ -171,6 +266,7 @@ class _Arrival:
         try:
             await self._ingest.journal.write(record.by(self._door.identity()))
         except (StorageError, LimitExceeded):
+            self.is_our_fault = True
             return Answer(_OUT_OF_RESOURCES, "The journal cannot be written")
         return answer
 
@@ -190,9 +286,15 @@ class _Arrival:
         self._view = view = self._view or self._head.view()
         stated = _first(view, SOP_CLASS_UID), _first(view, SOP_INSTANCE_UID)
         if stated != (self._sop_class, self._instance):
-            return Answer(_DOES_NOT_MATCH, "SOP class or instance UID differs from the command")
+            return Answer(
+                _DOES_NOT_MATCH, "SOP class or instance UID is not that of its command or file"
+            )
         if not _first(view, STUDY_INSTANCE_UID) or not _first(view, SERIES_INSTANCE_UID):
             return Answer(_DOES_NOT_MATCH, "Study or Series Instance UID is missing")
+        if not all(_UID.fullmatch(_first(view, tag)) for tag in _UIDS):
+            return Answer(_NOT_UNDERSTOOD, "A UID is not digits with periods between them")
+        if self.only_study and _first(view, STUDY_INSTANCE_UID) != self.only_study:
+            return Answer(_DOES_NOT_MATCH, "Study Instance UID differs from the request")
         door = self._door
         self._identity, rules = door.identity(), door.rules()
         subject = await self._subject(rules)
@@ -238,7 +340,7 @@ class _Arrival:
             frames=self._head.frames(self._view, begin),
         )
 
-    def _record(self, written: Written, size_bytes: int) -> Record:
+    def _record(self, written: Written, blob: Blob) -> Record:
         reason = "" if written.outcome is Outcome.NEW else written.outcome.value
         if written.is_inconsistent:
             reason = "its UIDs are also held for another patient or study"
@@ -249,7 +351,8 @@ class _Arrival:
             sop_class=self._sop_class,
             studies=self._studies(),
             instances=1,
-            size_bytes=size_bytes,
+            size_bytes=blob.size_bytes,
+            blob=blob.digest,
             reason=reason,
             rule=self._decision.rule if self._decision else "",
         )

@@ -5,8 +5,9 @@ for, a list at that level. A study is asked for by its number, since two patient
 each study, and nothing is read from a blob before its turn to be sent comes.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from doorward.archive.blobs.store import BlobStore
 from doorward.archive.index.entry import HeldInstance, HeldStudy
@@ -22,6 +23,7 @@ from doorward.dicom.attributes import Attribute, DataSetView
 from doorward.dicom.part10 import read_file_meta
 from doorward.errors import LimitExceeded, PeerProtocolError
 from doorward.limits import Limits
+from doorward.net.transfer import Source
 
 UNIQUE_KEYS = {
     Level.PATIENT: PATIENT_ID,
@@ -94,12 +96,23 @@ async def instances_for(
     return found
 
 
+class Rewriter(Protocol):
+    """Writes an instance anew in another transfer syntax; ``pixels.transcoding`` has the one."""
+
+    def others(self, held: HeldInstance) -> Sequence[str]:
+        """Return what the instance can be written in besides its own syntax."""
+
+    def written_in(self, held: HeldInstance, accepted: Collection[str]) -> Source | None:
+        """Return the instance in one of these syntaxes; None where it can be written in none of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
     """One instance of the archive on its way out, as it came in."""
 
     held: HeldInstance = field(repr=False)
     blobs: BlobStore = field(repr=False)
+    rewriter: Rewriter | None = field(default=None, repr=False)
 
     @property
     def sop_class_uid(self) -> str:
@@ -115,6 +128,15 @@ class StoredInstance:
     def transfer_syntax_uid(self) -> str:
         """What it came in."""
         return self.held.transfer_syntax_uid
+
+    @property
+    def other_syntaxes(self) -> Sequence[str]:
+        """What it can be written in for whoever does not accept it as it came in."""
+        return () if self.rewriter is None else self.rewriter.others(self.held)
+
+    def written_in(self, accepted: Collection[str]) -> Source | None:
+        """Return it in one of these syntaxes; None where it can be written in none of them."""
+        return None if self.rewriter is None else self.rewriter.written_in(self.held, accepted)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the data set. Raises StorageError."""

@@ -19,6 +19,8 @@ class Caller:
     identity: Callable[[], Identity | None]
     #: The address is filled in; a handler completes it with ``dataclasses.replace``.
     record: Entry
+    #: False on the paths of the login and of health, which ask for nobody.
+    was_known: bool = True
 
 
 def caller_of(request: Request) -> Caller:

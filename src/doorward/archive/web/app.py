@@ -1,0 +1,86 @@
+"""The web application of an archive: its routes behind its door, and one form for whatever goes wrong."""
+
+from collections.abc import Iterable
+
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from doorward.archive.archive import Archive
+from doorward.archive.web import capabilities, health, login, qido, rendered, stow, wado
+from doorward.archive.web.door import Door
+from doorward.archive.web.refusals import refusal
+from doorward.errors import (
+    ConfigError,
+    DoorwardError,
+    LimitExceeded,
+    PeerError,
+    StorageError,
+    StorageFull,
+    UsageError,
+)
+from doorward.net.asgi import report_fault
+
+DICOM_WEB = "/dicom-web"
+_DICOM_WEB_PARTS = (capabilities, qido, wado, stow, rendered)
+
+
+def make_app(archive: Archive, *, door: Door, extra_routes: Iterable[BaseRoute] = ()) -> ASGIApp:
+    """Return the application of an archive behind its door; ``extra_routes`` are asked before its own."""
+    dicom_web = [route for part in _DICOM_WEB_PARTS for route in part.routes(archive)]
+    own = [*login.routes(door), *health.routes(archive), Mount(DICOM_WEB, routes=dicom_web)]
+    router = Router([*extra_routes, *own], redirect_slashes=False)
+    handled = ExceptionMiddleware(router, {HTTPException: _http, DoorwardError: _ours})
+    return door.before(_without_bugs(handled))
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    words = {404: "There is nothing here", 405: "This method is not for this path"}
+    answer = refusal(error.status_code, words.get(error.status_code, "This cannot be answered"))
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def _ours(_: Request, error: Exception) -> Response:
+    """Say whose fault it is; where our disk has failed, no more than that."""
+    match error:
+        case StorageFull():
+            return refusal(507, "No room is left")
+        case StorageError():
+            return refusal(503, "The storage has failed")
+        case LimitExceeded():
+            return refusal(413, f"More than {error.limit} allows")
+        case ConfigError() | UsageError() | PeerError():
+            return refusal(400, error.message)
+        case _:
+            return refusal(502, "Another system could not be reached")
+
+
+def _without_bugs(app: ASGIApp) -> ASGIApp:
+    """Return the application, whose faults are logged by kind and place and told to nobody."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        scope["app"] = (
+            app  # where it is set, Starlette raises what it would otherwise answer in its own words
+        )
+        try:
+            await app(scope, receive, sending)
+        except Exception as fault:
+            if has_begun:
+                raise
+            report_fault(fault)
+            await refusal(500, "This request has failed")(scope, receive, sending)
+
+    return run
