@@ -41,7 +41,13 @@ EVERYTHING = Rules(
             name="studies",
             effect=Effect.ALLOW,
             operations=frozenset(
-                {Operation.STORE, Operation.QUERY, Operation.RETRIEVE, Operation.MOVE}
+                {
+                    Operation.STORE,
+                    Operation.COMMIT,
+                    Operation.QUERY,
+                    Operation.RETRIEVE,
+                    Operation.MOVE,
+                }
             ),
         ),
         Rule(name="echo", effect=Effect.ALLOW, operations=frozenset({Operation.ECHO})),

@@ -239,11 +239,38 @@ def comparison_schema_page() -> str:
     return json.dumps(comparison.json_schema(), indent=2, ensure_ascii=False)
 
 
+def archive_settings_page() -> str:
+    from dataclasses import fields
+
+    from doorward.archive.settings import ROWS, TABLES
+    from doorward.archive.settings_file import template
+
+    def shown(kind: type[Any]) -> str:
+        rows = [(f"`{each.name}`", each.metadata["words"]) for each in fields(kind)]
+        return f"{inspect.getdoc(kind)}\n\n" + table(("setting", "what it is"), rows)
+
+    parts = [f"## [{name}]\n\n{shown(kind)}" for name, kind in TABLES.items()]
+    parts += [f"## [[{name}]]\n\n{shown(kind)}" for name, kind in ROWS.items()]
+    return (
+        "# The settings of an archive\n\n`doorward.toml` in the archive's folder. What is not known is refused at the start, "
+        "with its line. Rules (`[[rule]]`) and destinations are read again when the file changes; all else at the next "
+        "start. What makes the archive weaker than it was shipped is said in red at every start.\n\n"
+        + "\n".join(parts)
+        + f"\n## The file that an archive begins with\n\n```toml\n{template()}```\n"
+    )
+
+
+def conformance_page() -> str:
+    return str(importlib.import_module("conformance").page())
+
+
 #: file -> (what it is drawn from, the function that draws it)
 PAGES: dict[str, tuple[str, Callable[[], str]]] = {
+    "archive-settings.md": ("src/doorward/archive/settings.py", archive_settings_page),
     "checks.md": ("src/doorward/audit/checks", checks_page),
     "cli.md": ("src/doorward/cli", cli_page),
     "comparison.schema.json": ("src/doorward/audit/report", comparison_schema_page),
+    "conformance.md": ("the tables of src/doorward", conformance_page),
     "doors.md": ("tests/door_forms.py", doors_page),
     "errors.md": ("src/doorward/errors.py", errors_page),
     "floors.md": ("tools/house.py and the imports", floors_page),

@@ -4,6 +4,8 @@ blobs      what was received, as files that are durable before anybody is told s
 index      what is held, found in milliseconds
 head       a data set on its way in: what stands before its pixels, where its frames lie
 ingest     C-STORE: blob, index, journal, then success
+part10_arrival  a file through any door, on its way to ingest
+originals  how a file began, kept where that is not how ours begin
 retrieval  what a C-GET or C-MOVE chooses, and how it is read
 giving     policy, allowance and journal before anything leaves
 answers    what was found, as the identifier of a C-FIND response

@@ -10,62 +10,58 @@ What leaves the archive is in the journal before it leaves. A query is recorded 
 """
 
 import asyncio
-import hashlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from doorward.access.identity import Identity, Operation, Register, Subject
+from doorward.access.identity import Decision, Identity, Operation, Register, Subject
 from doorward.access.journal.journal import Journal
 from doorward.access.journal.record import Entry as Record
 from doorward.access.journal.record import Event
 from doorward.access.journal.record import Outcome as Ending
 from doorward.access.journal.record import Record as Journalled
-from doorward.access.policy import decide, restrict
+from doorward.access.policy import decide
 from doorward.access.rules import Rules
 from doorward.archive.answers import encode_answer
+from doorward.archive.asking import Asking
+from doorward.archive.callers import Callers, Lookup, Standing
+from doorward.archive.commitment.commitments import Commitments
 from doorward.archive.giving import Destination, Giving
 from doorward.archive.index.levels import Level
 from doorward.archive.ingest import NOT_AUTHORISED, Door, Ingest
+from doorward.archive.offered import accept
 from doorward.archive.retrieval import UNIQUE_KEYS
+from doorward.archive.web.noting import Noting
 from doorward.dicom.attributes import DataSetView, read_attributes
 from doorward.dicom.part10 import syntax_of
 from doorward.dicom.query import QUERY_RETRIEVE_LEVEL, Query, parse_query
 from doorward.errors import LimitExceeded, PeerProtocolError, StorageError
-from doorward.limits import DEFAULT_LIMITS
-from doorward.net.application import Application, Found, Match, Peer, Planned
-from doorward.net.client import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from doorward.net.application import Application, Associated, Found, Match, Peer, Planned
 from doorward.net.transfer import Answer, StreamReceiver
-from doorward.wire.command import CFindRequest, CGetRequest, CMoveRequest, CStoreRequest
-from doorward.wire.negotiation import AcceptedContext, negotiate
-from doorward.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest, UserInformation
-from doorward.wire.uids import (
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    PATIENT_ROOT_FIND,
-    PATIENT_ROOT_GET,
-    PATIENT_ROOT_MOVE,
-    RETIRED_STORAGE_SOP_CLASSES,
-    STORAGE_SOP_CLASSES,
-    STUDY_ROOT_FIND,
-    STUDY_ROOT_GET,
-    STUDY_ROOT_MOVE,
-    VERIFICATION,
+from doorward.wire.command import (
+    CFindRequest,
+    CGetRequest,
+    CMoveRequest,
+    CStoreRequest,
+    NActionRequest,
 )
+from doorward.wire.negotiation import AcceptedContext
+from doorward.wire.pdu import (
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    UserIdentity,
+)
+from doorward.wire.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 
-_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
-_SERVICES = dict.fromkeys(
-    (
-        *(VERIFICATION, PATIENT_ROOT_FIND, PATIENT_ROOT_GET, PATIENT_ROOT_MOVE),
-        *(STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE),
-    ),
-    _SYNTAXES,
-)
-_STORAGE = frozenset((*STORAGE_SOP_CLASSES, *RETIRED_STORAGE_SOP_CLASSES))
 _STUDY_ROOT = frozenset({STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE})
 #: Calling AE title not recognized (PS3.8 Table 9-21): all that somebody is told whom nobody knows.
 _UNKNOWN = AssociateReject(result=1, source=1, reason=3)
+#: By the ACSE related service provider, no reason given: a user identity that is none (PS3.7 section D.3.3.7).
+_USER_REFUSED = AssociateReject(result=1, source=2, reason=1)
+#: Temporary congestion (PS3.8 Table 9-21).
+_BUSY = AssociateReject(result=2, source=3, reason=1)
 _PENDING, _PENDING_UNMATCHED = 0xFF00, 0xFF01
 #: PS3.4 Tables C.4-1 to C.4-3: identifier does not match SOP class; out of resources.
 _DOES_NOT_FIT = Answer(0xA900, "Level or unique keys do not fit")
@@ -81,6 +77,8 @@ class Settings:
     rules: Rules
     #: AE title -> where a C-MOVE to it goes.
     destinations: Mapping[str, Destination]
+    #: Whether a user name with a passcode, or a JSON Web Token, is looked at inside TLS (PS3.7 section D.3.3.7).
+    takes_user_identity: bool = False
 
 
 class DicomServices(Application):
@@ -94,31 +92,51 @@ class DicomServices(Application):
         journal: Journal,
         settings: Callable[[], Settings],
         now: Callable[[], datetime],
+        callers: Callers,
+        commitments: Commitments,
     ) -> None:
         self._ingest = ingest
         self._giving = giving
+        self._asking = Asking(index=ingest.index, journal=journal)
         self._journal = journal
         self._settings = settings
         self._now = now
+        #: Who is on which association; takes ``identify_user`` too.
+        self.callers = callers
+        self.commitments = commitments
         #: Port -> name of the listener, for those that were asked for by name for legacy devices.
-        self.legacy_ports: dict[int, str] = {}
+        self.legacy_ports = callers.legacy_ports
+        self._noting = Noting(journal, clock=time.monotonic)
         self._records: dict[int, Record] = {}
         self._running: dict[int, Record] = {}
 
     # --- who it is --------------------------------------------------------------------------------------------------
 
-    def _identity(self, peer: Peer, calling_ae_title: str) -> Identity | None:
-        register = self._settings().register
-        if peer.certificate is not None:
-            return register.by_certificate(hashlib.sha256(peer.certificate).hexdigest())
-        port = self.legacy_ports.get(peer.local_port, "")
-        return register.by_address(peer.address, calling_ae_title, port=port)
-
     def _who(self, peer: Peer) -> Identity | None:
-        record = self._records.get(peer.id)
-        return None if record is None else self._identity(peer, record.calling_ae_title)
+        return self.callers.who(peer)
 
-    def associate(self, peer: Peer, request: AssociateRequest) -> AssociateAccept | AssociateReject:
+    def is_known(self, peer: Peer) -> bool:
+        """Tell whether whoever has an association here may still have it; who has none is nobody to be ended."""
+        return peer.id not in self._records or not self.callers.is_nobody(peer)
+
+    def turned_away(self, address: str, reason: str) -> None:
+        """Record whom TLS has refused; a flood of them is one record a minute."""
+        event, outcome = Event.ASSOCIATION_REFUSED, Ending.REFUSED
+        self._noting.refusal(Record(event=event, outcome=outcome, peer=address, reason=reason))
+
+    def end_revoked(self) -> int:
+        """End the associations of those who are nobody any more, what runs on them too; return how many.
+
+        To be called when the register has changed, and now and then, since an identity may also expire.
+        """
+        gone = self.callers.revoked()
+        for peer in gone:
+            peer.session.stop()
+        return len(gone)
+
+    def associate(
+        self, peer: Peer, request: AssociateRequest
+    ) -> Associated | Awaitable[Associated]:
         """Admit whoever is known and not expired; nobody else learns what there is."""
         record = Record(
             event=Event.ASSOCIATION_OPENED,
@@ -126,29 +144,93 @@ class DicomServices(Application):
             calling_ae_title=request.calling_ae_title,
             called_ae_title=request.called_ae_title,
         )
-        identity = self._identity(peer, request.calling_ae_title)
-        reason = "no identity was shown" if identity is None else ""
-        if identity is not None and identity.expires_at is not None:
-            reason = "identity has expired" if identity.expires_at <= self._now() else ""
+        device = self.callers.device(peer, request.calling_ae_title)
+        shown = request.user_information.user_identity
+        if shown is None or not self.callers.takes(shown):
+            return self._admit(peer, request, record, device, None)
+        if device is None and peer.certificate is not None:
+            return self._turn_away(record, None, "no identity was shown")
+        reason = self.callers.objection(peer, shown)
         if reason:
-            event, outcome = Event.ASSOCIATION_REFUSED, Ending.REFUSED
-            refused = replace(record, event=event, outcome=outcome, reason=reason)
-            self._note(refused.by(identity))
-            return _UNKNOWN
+            return self._turn_away(record, device, reason, _USER_REFUSED)
+        if self.callers.is_busy_for(peer):
+            return self._turn_away(record, device, "too many logins at once", _BUSY)
+        return self._associate_user(peer, request, record, device, shown)
+
+    async def _associate_user(
+        self,
+        peer: Peer,
+        request: AssociateRequest,
+        record: Record,
+        device: Identity | None,
+        shown: UserIdentity,
+    ) -> Associated:
+        user = await self.callers.user(peer, shown)
+        if user is None or user() is None:
+            failed = replace(record, event=Event.LOGIN_FAILED, outcome=Ending.REFUSED)
+            self._note(replace(failed, reason="user identity refused").by(device))
+            return self._turn_away(record, device, "user identity refused", _USER_REFUSED)
+        answer = self._admit(peer, request, record, device, user)
+        if shown.response_requested and isinstance(answer, AssociateAccept):
+            # Of no length for these two types: it says that the identity was looked at (PS3.7 section D.3.3.7.2).
+            information = replace(answer.user_information, user_identity_response=b"")
+            return replace(answer, user_information=information)
+        return answer
+
+    def _admit(
+        self,
+        peer: Peer,
+        request: AssociateRequest,
+        record: Record,
+        device: Identity | None,
+        lookup: Lookup | None,
+    ) -> AssociateAccept | AssociateReject:
+        user = None if lookup is None else lookup()
+        identity = device or user
+        if identity is None:
+            return self._turn_away(record, None, "no identity was shown")
+        ends = [one.expires_at for one in (device, user) if one is not None]
+        if any(end is not None and end <= self._now() for end in ends):
+            return self._turn_away(record, identity, "identity has expired")
+        if user is not None:
+            self._note(replace(record, event=Event.LOGIN).by(user))
+            record = replace(record, subject=user.name)
         self._note(record.by(identity))
         self._records[peer.id] = record
-        return _accept(request)
+        title = request.calling_ae_title
+        standing = Standing(
+            peer=peer,
+            calling_ae_title=title,
+            identity=identity,
+            user=lookup,
+            is_users=device is None,
+        )
+        self.callers.began(standing)
+        self.commitments.heard_from(identity.name)
+        return accept(request)
+
+    def _turn_away(
+        self,
+        record: Record,
+        identity: Identity | None,
+        reason: str,
+        answer: AssociateReject = _UNKNOWN,
+    ) -> AssociateReject:
+        event, outcome = Event.ASSOCIATION_REFUSED, Ending.REFUSED
+        self._note(replace(record, event=event, outcome=outcome, reason=reason).by(identity))
+        return answer
 
     def ended(self, peer: Peer, *, in_order: bool) -> None:
         """Record the end of an association that was one."""
         identity = self._who(peer)
+        standing = self.callers.ended(peer)
         record = self._records.pop(peer.id, None)
         self._running.pop(peer.id, None)
-        if record is not None:
+        if record is not None and standing is not None:
             outcome = Ending.SUCCESS if in_order else Ending.FAILED
-            self._note(
-                replace(record, event=Event.ASSOCIATION_CLOSED, outcome=outcome).by(identity)
-            )
+            reason = "" if identity is not None else "revoked, or expired"
+            closed = replace(record, event=Event.ASSOCIATION_CLOSED, outcome=outcome, reason=reason)
+            self._note(closed.by(identity or standing.identity))
 
     def _note(self, record: Record) -> None:
         """Record what nobody waits for; where that fails, whoever waits for a later record is told."""
@@ -220,32 +302,16 @@ class DicomServices(Application):
         self, peer: Peer, context: AcceptedContext, query: Query, level: Level
     ) -> AsyncIterator[Match]:
         settings, identity = self._settings(), self._who(peer)
-        restriction = restrict(identity, settings.rules, self._now())
-        decision = restriction.decision
-        record = replace(
-            self._record(peer, Event.QUERY, Operation.QUERY),
-            keys=tuple(f"{tag:08X}" for tag in sorted(query.asked)),
-            rule=decision.rule,
-        ).by(identity)
-        if not decision.is_allowed:
-            refusal = replace(record, event=Event.REFUSAL, outcome=Ending.REFUSED)
-            await self._journal.write(replace(refusal, reason=decision.reason))
-            yield Answer(NOT_AUTHORISED, decision.reason)
+        record = self._record(peer, Event.QUERY, Operation.QUERY)
+        answers = await self._asking.ask(
+            query, level, record, identity, settings.rules, self._now()
+        )
+        if isinstance(answers, Decision):
+            yield Answer(NOT_AUTHORISED, answers.reason)
             return
         status = _PENDING_UNMATCHED if query.unmatched else _PENDING
-        found = self._ingest.index.find(query, level, restriction=restriction)
-        first, most = [], self._ingest.limits.index_page
-        async for view in found:
-            first.append(view)
-            if len(first) >= most:
-                break
-        # The first page is counted before anything leaves; more of a long list follow on its record.
-        reason = "more may follow" if len(first) >= most else ""
-        await self._journal.write(replace(record, matches=len(first), reason=reason))
         syntax = syntax_of(context.transfer_syntax)
-        for view in first:
-            yield status, encode_answer(view, query.asked, level, settings.ae_title, syntax)
-        async for view in found:
+        async for view in answers.views():
             yield status, encode_answer(view, query.asked, level, settings.ae_title, syntax)
 
     async def get(
@@ -286,6 +352,17 @@ class DicomServices(Application):
         originator = self._records[peer.id].calling_ae_title
         return destination.plan(given.instances, settings.ae_title, originator)
 
+    async def action(
+        self, peer: Peer, context: AcceptedContext, request: NActionRequest, information: bytes
+    ) -> Answer:
+        """Take a request for storage commitment."""
+        record = self._records[peer.id]
+        return await self.commitments.ask(peer, context, request, information, record)
+
+    async def work(self) -> None:
+        """Send the reports of storage commitment."""
+        await self.commitments.run()
+
     def retrieved(self, peer: Peer, *, completed: int, failed: int, status: int) -> None:
         """Record what has left."""
         record = self._running.pop(peer.id, None)
@@ -293,33 +370,6 @@ class DicomServices(Application):
             outcome = Ending.FAILED if failed else Ending.SUCCESS
             reason = f"{failed} failed" if failed else ""
             self._note(replace(record, outcome=outcome, instances=completed, reason=reason))
-
-
-def _accept(request: AssociateRequest) -> AssociateAccept:
-    """Accept every service of ours; for storage whatever transfer syntax comes first, known to us or not."""
-    offers: dict[str, tuple[str, ...]] = dict(_SERVICES)
-    for context in request.presentation_contexts:
-        if context.abstract_syntax in _STORAGE:
-            before = offers.get(context.abstract_syntax, ())
-            offers[context.abstract_syntax] = (*before, *context.transfer_syntaxes)
-    information = request.user_information
-    agreed = negotiate(
-        request.presentation_contexts,
-        offers,
-        roles=information.role_selections,
-        allow_scp_role=_STORAGE,
-    )
-    return AssociateAccept(
-        called_ae_title=request.called_ae_title,
-        calling_ae_title=request.calling_ae_title,
-        presentation_contexts=agreed.answers,
-        user_information=UserInformation(
-            max_pdu_bytes=DEFAULT_LIMITS.max_pdu_bytes,
-            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
-            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-            role_selections=agreed.roles,
-        ),
-    )
 
 
 def _read(context: AcceptedContext, identifier: bytes) -> tuple[DataSetView, Level | None]:

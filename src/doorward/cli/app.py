@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 import doorward
-from doorward.cli import audit, checks, explain, knowledge, ledger, practice, scope, sensor, survey
+from doorward.cli import (
+    archive,
+    audit,
+    checks,
+    explain,
+    knowledge,
+    ledger,
+    practice,
+    scope,
+    sensor,
+    survey,
+)
 
 app = typer.Typer(
     name="doorward",
@@ -19,6 +30,7 @@ app = typer.Typer(
 )
 app.command("audit")(audit.audit)
 app.command("survey")(survey.survey)
+app.add_typer(archive.app, name="archive")
 app.add_typer(ledger.app, name="ledger")
 app.command("checks")(checks.checks)
 app.command("explain")(explain.explain)

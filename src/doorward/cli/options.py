@@ -93,9 +93,12 @@ def traffic_rules(
 
 
 def on_stop(
-    stop: Callable[[], None], is_stopping: Callable[[], bool], say_it: Callable[[str], None]
+    stop: Callable[[], None],
+    is_stopping: Callable[[], bool],
+    say_it: Callable[[str], None],
+    said: str = "finishing the questions that are open; Ctrl-C again breaks them off",
 ) -> None:
-    """From now on Ctrl-C and SIGTERM call ``stop``, and a second one cancels the task that called this."""
+    """From now on Ctrl-C and SIGTERM call ``stop`` and say it; a second one cancels the task that called this."""
     import asyncio
 
     task = asyncio.current_task()
@@ -106,7 +109,7 @@ def on_stop(
             task.cancel()
         else:
             stop()
-            say_it("finishing the questions that are open; Ctrl-C again breaks them off")
+            say_it(said)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

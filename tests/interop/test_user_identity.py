@@ -1,0 +1,94 @@
+"""User identity negotiation with pynetdicom inside TLS: a token as a passcode, and what is no token."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
+
+from archives import HOST, Running, records, running
+from certificates import Certificates
+from commitment_peers import closing_sockets
+from doorward.access.identity import Operation, Register, Service
+from doorward.access.journal.record import Event
+from doorward.access.tokens import TokenBook
+from doorward.archive.user_identities import UserIdentities
+from doorward.net.tls import client_context, server_context
+from doorward.wire.uids import VERIFICATION
+
+pytestmark = pytest.mark.interop
+NOW = datetime.now().astimezone()
+
+
+@contextmanager
+def serving(folder: Path, certificates: Certificates) -> Iterator[tuple[Running, str]]:
+    """An archive that takes user identities, and a token that is good for C-ECHO."""
+    own, trusted = certificates.server, certificates.authority
+    tls = server_context(
+        own.certificate_path,
+        own.key_path,
+        client_authorities=trusted.certificate_path,
+        asks_only=True,
+    )
+    issued = TokenBook().issue(
+        owner="robot", scope={Operation.ECHO}, now=NOW, lifetime=timedelta(hours=1)
+    )
+    with running(folder, [], tls, takes_user_identity=True) as one:
+        archive = one.archive
+        desk = UserIdentities(
+            register=lambda: archive.settings.register,
+            now=archive.now,
+            tokens=lambda: issued.book,
+        )
+        archive.services.callers.identify_user = desk.identify
+        archive.use(register=Register(services=(Service(name="robot", role="workstation"),)))
+        yield one, issued.text
+
+
+def call(
+    archive: Running, tls: ssl.SSLContext, closing: Any, kind: int, name: str, passcode: str
+) -> Association:
+    """Ask for an association with a user identity and a positive response."""
+    shown = UserIdentityNegotiation()
+    shown.user_identity_type = kind
+    shown.positive_response_requested = True
+    shown.primary_field = name.encode()
+    shown.secondary_field = passcode.encode()
+    entity = AE("ROBOT")
+    entity.add_requested_context(VERIFICATION)
+    return entity.associate(
+        HOST,
+        archive.port,
+        ae_title=archive.ae_title,
+        tls_args=(tls, HOST),
+        ext_neg=[shown],
+        evt_handlers=[closing],
+    )
+
+
+def test_who_shows_a_passcode_or_none(certificates: Certificates, tmp_path: Path) -> None:
+    tls = client_context(authorities=certificates.authority.certificate_path)
+    with serving(tmp_path, certificates) as (archive, token), closing_sockets() as closing:
+        known = call(archive, tls, closing, 2, "robot", token)
+        assert known.is_established
+        assert known.acceptor.user_identity is not None
+        assert known.acceptor.user_identity.server_response in (None, b"")
+        assert known.send_c_echo().Status == 0
+        known.release()
+        for kind, name, passcode in ((2, "robot", "wrong"), (2, "other", token), (1, "robot", "")):
+            stranger = call(archive, tls, closing, kind, name, passcode)
+            assert not stranger.is_established, (kind, name)
+    said = [one.entry for one in records(tmp_path)]
+    refused = [one.reason for one in said if one.event is Event.ASSOCIATION_REFUSED]
+    assert refused == [
+        "user identity refused",
+        "user identity refused",
+        "this kind of user identity proves nothing here",
+    ]
+    assert [one.identity for one in said if one.event is Event.LOGIN] == ["robot"]
