@@ -11,24 +11,35 @@ import pytest
 
 from archive_folders import NOW, calling_context, ct1, ephemeral, made, ports_of
 from archives import HOST, proposal_of
+from doorward.access.identity import Register
+from doorward.access.journal.reading import show
+from doorward.access.journal.record import Event
 from doorward.archive.archive import Archive
 from doorward.archive.devices import revoke_device
 from doorward.archive.doors import Doors
 from doorward.archive.folder import SERVER
 from doorward.archive.settings import LegacyPort
 from doorward.archive.starting import prepare
-from doorward.errors import AssociationAborted, ConfigError, DoorwardError
+from doorward.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    ConfigError,
+    DoorwardError,
+    TransportError,
+)
 from doorward.limits import DEFAULT_LIMITS
 from doorward.net.client import associate
-from loopback import OpenGate, in_loop
+from loopback import OpenGate, in_loop, until
 
 
 @asynccontextmanager
-async def opened(folder):
+async def opened(folder, limits=DEFAULT_LIMITS, **named):
     start = await asyncio.to_thread(prepare, folder, now=NOW)
-    archive = await Archive.open(folder.path, register=start.register, rules=start.settings.rules)
+    archive = await Archive.open(
+        folder.path, register=start.register, rules=start.settings.rules, **named
+    )
     try:
-        async with Doors.opened(folder, start.settings, archive, DEFAULT_LIMITS) as doors:
+        async with Doors.opened(folder, start.settings, archive, limits) as doors:
             yield archive, doors
     finally:
         await archive.close()
@@ -86,6 +97,44 @@ async def test_who_was_revoked_is_ended_and_not_let_in_again(tmp_path):
 
 
 @in_loop
+async def test_whom_tls_refuses_is_in_the_journal_with_where_from_and_why(tmp_path):
+    folder = await asyncio.to_thread(made, tmp_path / "pacs")
+    tls = calling_context(ct1(folder), tmp_path / "bundle")
+    nobody = ssl.create_default_context(cafile=str(folder.secrets / "authority.pem"))
+    revoke_device(folder, "ct1", now=NOW)
+    async with opened(folder) as (_, doors):
+        ports = ports_of(doors.lines)
+        for context in (tls, tls, nobody):
+            with pytest.raises(DoorwardError):
+                await echo(ports["dicom"], context)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.to_thread(get, ports["https"], tls, "/health/live")
+    refused = [one.entry for one in show(folder.journal) if one.entry.reason.startswith("TLS: ")]
+    assert {(one.event, one.peer, one.reason) for one in refused} == {
+        (Event.ASSOCIATION_REFUSED, HOST, "TLS: certificate revoked"),
+        (Event.ASSOCIATION_REFUSED, HOST, "TLS: peer did not return a certificate"),
+        (Event.REFUSAL, HOST, "TLS: certificate revoked"),
+    }
+    assert len(refused) == 3, "a second try within a minute is counted, not written"
+
+
+@in_loop
+async def test_an_association_whose_time_is_over_is_ended(tmp_path):
+    folder = await asyncio.to_thread(made, tmp_path / "pacs")
+    tls = calling_context(ct1(folder), tmp_path / "bundle")
+    async with opened(folder) as (archive, doors):
+        port = ports_of(doors.lines)["dicom"]
+        async with associate(HOST, port, proposal_of("CT1"), gate=OpenGate(), tls=tls) as requestor:
+            assert doors.end_unknown() == 0
+            [known] = folder.register().devices
+            over = Register(devices=(replace(known, expires_at=NOW),))
+            archive.use(register=over)
+            assert doors.end_unknown() == 1
+            with pytest.raises(AssociationAborted):
+                await requestor.echo()
+
+
+@in_loop
 async def test_a_new_certificate_is_shown_without_a_restart(tmp_path):
     folder = await asyncio.to_thread(made, tmp_path / "pacs")
     trusted = str(folder.secrets / "authority.pem")
@@ -136,3 +185,47 @@ async def test_a_port_that_is_taken_is_named_by_its_setting(tmp_path, door):
         (error,) = error.exceptions
     assert isinstance(error, ConfigError)
     assert error.field == f"{door}.port"
+
+
+@in_loop
+async def test_one_login_stands_behind_both_doors_where_user_identities_are_taken(tmp_path):
+    settings = ephemeral()
+    settings = replace(settings, dicom=replace(settings.dicom, user_identity=True))
+    folder = await asyncio.to_thread(made, tmp_path / "pacs", settings)
+    nobody = ssl.create_default_context(cafile=str(folder.secrets / "authority.pem"))
+    async with opened(folder, takes_user_identity=True) as (archive, doors):
+        assert archive.services.callers.identify_user is not None
+        port = ports_of(doors.lines)["dicom"]
+        with pytest.raises(AssociationRejected):  # TLS lets it through, and then it shows nothing
+            await echo(port, nobody)
+
+
+@in_loop
+async def test_without_the_setting_nobody_is_asked_for_a_user_identity(tmp_path):
+    folder = await asyncio.to_thread(made, tmp_path / "pacs")
+    nobody = ssl.create_default_context(cafile=str(folder.secrets / "authority.pem"))
+    async with opened(folder) as (archive, doors):
+        assert archive.services.callers.identify_user is None
+        with pytest.raises((TransportError, AssociationAborted)):
+            await echo(ports_of(doors.lines)["dicom"], nobody)
+
+
+@in_loop
+async def test_no_door_waits_for_the_other_to_drain(tmp_path):
+    folder = await asyncio.to_thread(made, tmp_path / "pacs")
+    tls = calling_context(ct1(folder), tmp_path / "bundle")
+    async with opened(folder, replace(DEFAULT_LIMITS, drain_s=10.0)) as (_, doors):
+        ports = ports_of(doors.lines)
+        _, hanging = await asyncio.open_connection(HOST, ports["https"], ssl=tls)
+        kind = b'content-type: multipart/related; type="application/dicom"; boundary=x'
+        lines = [b"POST /dicom-web/studies HTTP/1.1", b"host: 127.0.0.1", kind]
+        hanging.write(b"\r\n".join([*lines, b"content-length: 900", b"", b"--x\r\n"]))
+        await until(lambda: sum(one.requests for one in doors._https) == 1)
+        draining = asyncio.ensure_future(doors.drain())
+        for _ in range(9):
+            await asyncio.sleep(0)  # until both have stopped listening
+        with pytest.raises(TransportError):
+            await echo(ports["dicom"], tls)
+        assert not draining.done()
+        hanging.close()
+        await draining

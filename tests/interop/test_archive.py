@@ -1,9 +1,6 @@
 """The archive with foreign clients: DCMTK over mutual TLS, pynetdicom on the legacy port; and nobody without an identity."""
 
-import hashlib
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,6 @@ from pydicom import Dataset, dcmread
 from pynetdicom import AE, _config, build_role, evt
 
 from archives import HOST, Running, device, fingerprint, legacy, records, running, sendable
-from blob_process import environment
 from certificates import Certificates, make_credential
 from dcmtk import ClientTls, echoscu, findscu, getscu, movescu, rejection_in, storescu
 from doorward.access.journal.record import Event
@@ -281,33 +277,6 @@ def test_the_journal_is_whole_and_holds_no_patient(
     assert {Event.START, Event.QUERY, Event.RETRIEVE, Event.MOVE} <= set(events)
     text = b"".join(path.read_bytes() for path in (folder / "journal").glob("*.journal"))
     assert not any(canary.encode() in text for canary in known.canaries)
-
-
-def test_killed_under_load_it_has_lost_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    script = Path(__file__).parents[1] / "archive_process.py"
-    command = [sys.executable, str(script), "killed", str(tmp_path / "a"), "20", "7"]
-
-    done = subprocess.run(
-        command, env=environment(), capture_output=True, timeout=60, text=True, check=False
-    )
-
-    assert done.returncode == 0, done.stderr
-    acknowledged = dict(line.split() for line in done.stdout.splitlines())
-    assert len(acknowledged) >= 20
-    with running(tmp_path / "a", [], None) as archive:
-        held = archive.do(archive.archive.index.instances_with(list(acknowledged)))
-        assert [one.sop_instance_uid for one in held] == list(acknowledged)
-        assert not archive.do(archive.archive.index.problems())
-    for one in held:
-        whole = (tmp_path / "a/blobs/blobs" / one.digest[:2] / one.digest).read_bytes()
-        assert hashlib.sha256(whole).hexdigest() == one.digest
-        data_set = whole[read_file_meta(whole).data_set_offset :]
-        assert hashlib.sha256(data_set).hexdigest() == acknowledged[one.sop_instance_uid]
-    assert verify(tmp_path / "a" / "journal").is_whole
-    stores = [r.entry for r in records(tmp_path / "a") if r.entry.event is Event.STORE]
-    assert {f"{uid}.1" for uid in acknowledged} <= {
-        study for one in stores for study in one.studies
-    }
 
 
 def body(path: Path) -> bytes:

@@ -445,6 +445,29 @@ def test_request_that_never_ends_does_not_hold_up_the_end() -> None:
     assert asyncio.run(run()) == b""
 
 
+def test_running_request_of_the_unwelcome_is_ended_and_others_go_on() -> None:
+    async def run() -> tuple[bytes, bytes]:
+        async with (
+            serving() as door,
+            calling(door.port) as kept,
+            calling(door.port) as ended,
+        ):
+            for client, path in ((kept, b"/kept"), (ended, b"/ended")):
+                client.say(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\ny" % path)
+            await until(lambda: door.requests == 2)
+            assert door.end(lambda scope: scope["path"] == "/ended") == 1
+            nothing = await ended.rest()
+            kept.say(b"x")
+            answer = await kept.hear()
+            await until(lambda: door.requests == 0)
+            assert door.end(lambda _: True) == 0, "nothing runs"
+            return nothing, answer
+
+    nothing, answer = asyncio.run(run())
+    assert nothing == b""
+    assert answer.endswith(b"\r\n\r\n2")
+
+
 def test_port_that_is_taken_is_said() -> None:
     async def run() -> None:
         async with serving() as door:

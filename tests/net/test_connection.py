@@ -258,14 +258,51 @@ async def test_who_does_not_read_our_answers_is_not_heard_until_it_does():
         request, reply = encode_pdu(ECHO), encode_pdu(ECHO_RSP)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(caller.send(request * count))
-            await until(lambda: not connection.transport.is_reading())
+            await until(lambda: connection.transport.get_write_buffer_size() > most)
+            assert not connection.transport.is_reading()
             # the bound, and the answers to one read of 256 KiB
             at_most = most + 262_144 * len(reply) // len(request)
-            assert most < connection.transport.get_write_buffer_size() <= at_most
+            assert connection.transport.get_write_buffer_size() <= at_most
             left = count * len(reply)
             while left:
                 left -= len(await caller.read())
-        assert connection.transport.is_reading()
+        await until(connection.transport.is_reading)
+
+
+@in_loop
+async def test_others_have_their_turn_while_a_flood_of_small_requests_is_answered():
+    async with listening(House()) as (_, port), calling(port) as flood, calling(port) as other:
+        for caller in (flood, other):
+            await caller.send(RQ)
+            await caller.pdu()
+        answered, reply = 0, len(encode_pdu(ECHO_RSP))
+
+        async def count():
+            nonlocal answered
+            while answered < 3_000 * reply:
+                answered += len(await flood.read())
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(count())
+            tasks.create_task(flood.send(encode_pdu(ECHO) * 3_000))
+            await until(lambda: answered)
+            await other.send(ECHO)
+            assert await other.pdu() is not None
+            assert answered < 3_000 * reply
+
+
+@in_loop
+async def test_what_waits_for_its_turn_is_answered_although_the_peer_has_said_all():
+    async with listening(House()) as (_, port), calling(port) as caller:
+        await caller.send(RQ)
+        await caller.pdu()
+        await caller.send(encode_pdu(ECHO) * 1_000)
+        caller.sock.shutdown(socket.SHUT_WR)
+        left = 1_000 * len(encode_pdu(ECHO_RSP))
+        while left:
+            piece = await caller.read()
+            assert piece, left
+            left -= len(piece)
 
 
 @in_loop

@@ -1,6 +1,6 @@
 import asyncio
 import socket
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -8,7 +8,13 @@ from doorward.errors import AssociationRejected
 from doorward.net.server import serve
 from doorward.wire.command import CStoreRequest
 from doorward.wire.encode import encode_pdu
-from doorward.wire.pdu import Abort, AssociateReject, ReleaseReply, ReleaseRequest
+from doorward.wire.pdu import (
+    Abort,
+    AssociateAccept,
+    AssociateReject,
+    ReleaseReply,
+    ReleaseRequest,
+)
 from loopback import (
     CT,
     ECHO,
@@ -127,17 +133,35 @@ async def test_the_cap_of_one_address_does_not_touch_another():
 
 
 @in_loop
-async def test_far_too_many_connections_are_dropped_unheard():
+async def test_a_connection_that_asks_for_nothing_makes_room_and_one_that_has_asked_does_not():
     house = House()
     async with listening(house, limits(associations=1)) as (server, port):
-        async with calling(port) as first, calling(port) as second:
-            await until(lambda: server.associations == 2)
-            async with calling(port) as third:
-                assert await third.read() == b""
-            await second.send(RQ)
-            assert await second.pdu() == FULL
-            assert await first.send(RQ) is None
+        async with calling(port) as first:
+            await first.send(RQ)
+            assert isinstance(await first.pdu(), AssociateAccept)
+            async with calling(port) as silent, calling(port) as late:
+                assert await silent.read() == b""
+                await late.send(RQ)
+                assert await late.pdu() == FULL
+            await first.send(ReleaseRequest())
+            assert await first.pdu() == ReleaseReply()
         await until(lambda: not server.associations)
+
+
+@in_loop
+async def test_those_who_were_rejected_and_stay_shut_nobody_out():
+    house = House()
+    async with listening(house, limits(associations=1)) as (server, port), AsyncExitStack() as ends:
+        async with calling(port) as first:
+            await first.send(RQ)
+            assert isinstance(await first.pdu(), AssociateAccept)
+            rejected = await ends.enter_async_context(calling(port))
+            await rejected.send(RQ)
+            assert await rejected.pdu() == FULL
+        await until(lambda: server.associations == 1)
+        async with calling(port) as late:
+            await late.send(RQ)
+            assert isinstance(await late.pdu(), AssociateAccept)
 
 
 # --- time -------------------------------------------------------------------------------------------------------

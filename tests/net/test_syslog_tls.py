@@ -18,6 +18,7 @@ from doorward.net.syslog_tls import (
     SyslogSender,
     frame,
     syslog_message,
+    time_of,
 )
 from doorward.net.tls import client_context, server_context
 from loopback import HOST, OpenGate, in_loop, limits, until
@@ -336,3 +337,8 @@ async def test_rsyslog_understands_every_word(credentials, tmp_path):
         head, _, message = line.rpartition("|")
         assert head == "85|2026-03-01T12:00:00.250000Z|archive.example|doorward|7|DICOM+RFC3881"
         assert message.removeprefix("\ufeff") == text
+
+
+def test_a_message_says_when_it_was_made():
+    message = syslog_message(b"text", origin=ORIGIN, time=NOON, severity=5)
+    assert time_of(message) == NOON

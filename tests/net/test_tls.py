@@ -17,6 +17,7 @@ from doorward.net.tls import (
     probe_context,
     refuse_revoked,
     server_context,
+    telling,
     verifying_probe_context,
 )
 from loopback import HOST, House, OpenGate, associated, in_loop, limits, listening
@@ -166,6 +167,26 @@ async def test_a_revoked_client_certificate_is_refused_from_the_next_handshake_o
         at["revoked"].write_bytes(authority.revoke(client.serial, files["revoked"], now=later))
         refuse_revoked(tls, at["revoked"])
         assert await kind_of_failure(port, ours, linger_s=5.0) in ("certificate_refused", "other")
+
+
+@in_loop
+async def test_a_handshake_that_is_refused_is_told_once_and_why(credentials):
+    tls = serving(credentials.server, authority=credentials.authority)
+    told = []
+    with telling(told.append):
+        refused = serving_object(tls, b"GET / HTTP/1.1\r\n\r\n")
+    untold = serving_object(tls, b"GET / HTTP/1.1\r\n\r\n")
+    for made in (refused, untold):
+        for _ in range(2):
+            with pytest.raises(ssl.SSLError):
+                made.do_handshake()
+    assert told == ["TLS: http request"]
+
+
+def serving_object(tls, said):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    incoming.write(said)
+    return tls.wrap_bio(incoming, outgoing, server_side=True)
 
 
 @in_loop

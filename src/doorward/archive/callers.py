@@ -131,6 +131,11 @@ class Callers:
             return user
         return self.device(peer, one.calling_ae_title)
 
+    @property
+    def standing(self) -> int:
+        """How many associations stand."""
+        return len(self._standing)
+
     def of(self, name: str) -> list[Peer]:
         """Return the associations of one identity."""
         return [one.peer for one in self._standing.values() if one.identity.name == name]

@@ -3,7 +3,8 @@
 Who stands behind a door is decided elsewhere (``services``, ``web.door``), for all of them by the same register and policy.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Self
@@ -17,16 +18,20 @@ from doorward.archive.folder import (
     SERVER_KEY,
     Folder,
 )
+from doorward.archive.metrics import CONTENT_TYPE, Metrics
 from doorward.archive.persons import admit_first
 from doorward.archive.settings import Settings
+from doorward.archive.user_identities import UserIdentities
+from doorward.archive.web import metrics_page
 from doorward.archive.web.app import DICOM_WEB, make_app
 from doorward.archive.web.caller import SCOPE_KEY, Caller
 from doorward.archive.web.door import Door
+from doorward.archive.web.metrics_page import counted
 from doorward.archive.web.openid import OpenId
 from doorward.errors import ConfigError
 from doorward.limits import Limits
 from doorward.net.application import Peer
-from doorward.net.asgi import HttpsDoor, Scope, serve_https
+from doorward.net.asgi import AsgiApp, HttpsDoor, Scope, serve_https
 from doorward.net.server import Server, serve
 from doorward.net.tls import TlsContext, present, refuse_revoked, server_context
 
@@ -34,7 +39,11 @@ from doorward.net.tls import TlsContext, present, refuse_revoked, server_context
 class Doors:
     """Every listener of one archive. Made by ``opened``."""
 
-    def __init__(self, folder: Folder, settings: Settings, archive: Archive) -> None:
+    def __init__(
+        self, folder: Folder, settings: Settings, archive: Archive, metrics: Metrics | None
+    ) -> None:
+        self._metrics = metrics
+        self._door: Door | None = None
         self._folder = folder
         self._settings = settings
         self._archive = archive
@@ -47,23 +56,77 @@ class Doors:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, folder: Folder, settings: Settings, archive: Archive, limits: Limits
+        cls,
+        folder: Folder,
+        settings: Settings,
+        archive: Archive,
+        limits: Limits,
+        metrics: Metrics | None = None,
     ) -> AsyncIterator[Self]:
-        """Listen for as long as the context is open; then what runs may finish.
+        """Listen for as long as the context is open; then what runs may finish. ``metrics`` are shown on HTTPS.
 
         Raises ConfigError where a port is taken, or a certificate and its key do not fit.
         """
-        doors = cls(folder, settings, archive)
+        doors = cls(folder, settings, archive, metrics)
         async with AsyncExitStack() as stack:
+            doors._door = door = doors._make_door(limits)
+            stack.callback(door.close)
             doors._server = await stack.enter_async_context(serve(archive.services, limits=limits))
-            await doors._open_dicom()
+            await doors._open_dicom(door)
             await doors._open_legacy()
-            await doors._open_https(stack, limits)
-            yield doors
+            await doors._open_https(door, stack, limits)
+            try:
+                yield doors
+            finally:
+                await doors.drain()
 
-    async def _open_dicom(self) -> None:
+    async def drain(self) -> None:
+        """Let what runs finish, on every door at the same time."""
+        async with asyncio.TaskGroup() as tasks:
+            for one in self._https:
+                tasks.create_task(one.close())
+            if self._server is not None:
+                tasks.create_task(self._server.close())
+
+    @property
+    def connections(self) -> Mapping[str, int]:
+        """Connections that are open, by door."""
+        dicom = 0 if self._server is None else self._server.associations
+        return {"dicom": dicom, "https": sum(one.connections for one in self._https)}
+
+    @property
+    def sessions(self) -> int:
+        """Sessions of people who are logged in."""
+        return 0 if self._door is None else len(self._door.sessions)
+
+    def _make_door(self, limits: Limits) -> Door:
+        """Return what knows tokens and logins; DICOM asks it too, so that who is locked out is so everywhere."""
+        return Door(
+            self._archive,
+            vault=self._folder.vault(),
+            hosts=self._settings.site.hosts,
+            origins=self._settings.https.allowed_origins,
+            openid=self._openid(limits),
+            admit=partial(admit_first, self._folder),
+        )
+
+    def _take_user_identities(self, door: Door) -> None:
+        archive = self._archive
+        users = UserIdentities(
+            register=lambda: archive.settings.register,
+            now=archive.now,
+            login=door.login,
+            tokens=door.tokens,
+            provider=door.openid,
+        )
+        archive.services.callers.identify_user = users.identify
+
+    async def _open_dicom(self, door: Door) -> None:
         settings = self._settings.dicom
-        context = self._context(asks_only=False) if settings.addresses else None
+        if settings.user_identity:
+            self._take_user_identities(door)
+        # Who may show a user identity instead is let through without a certificate; who shows neither is refused.
+        context = self._context(asks_only=settings.user_identity) if settings.addresses else None
         for address in settings.addresses:
             port = await self._listen(address, settings.port, context, "dicom.port")
             title = settings.ae_title
@@ -77,21 +140,12 @@ class Doors:
                 f"plain DICOM, unencrypted ({one.name}), on {one.address} port {port}"
             )
 
-    async def _open_https(self, stack: AsyncExitStack, limits: Limits) -> None:
-        settings, folder = self._settings.https, self._folder
+    async def _open_https(self, door: Door, stack: AsyncExitStack, limits: Limits) -> None:
+        settings = self._settings.https
         if not settings.addresses:
             return
         context = self._context(asks_only=True)
-        door = Door(
-            self._archive,
-            vault=folder.vault(),
-            hosts=self._settings.site.hosts,
-            origins=settings.allowed_origins,
-            openid=self._openid(limits),
-            admit=partial(admit_first, folder),
-        )
-        stack.callback(door.close)
-        app = make_app(self._archive, door=door)
+        app = self._app(door)
         for address in settings.addresses:
             try:
                 one = serve_https(
@@ -102,6 +156,13 @@ class Doors:
                 raise self._cannot_listen(address, settings.port, error, "https.port") from None
             self._https.append(https)
             self.lines.append(f"HTTPS on {address} port {https.port}, DICOMweb at {DICOM_WEB}")
+
+    def _app(self, door: Door) -> AsgiApp:
+        metrics = self._metrics
+        if metrics is None:
+            return make_app(self._archive, door=door)
+        page = metrics_page.routes(self._archive, metrics.text, CONTENT_TYPE)
+        return counted(make_app(self._archive, door=door, extra_routes=page), metrics.answered)
 
     def _openid(self, limits: Limits) -> OpenId | None:
         settings = self._settings.openid

@@ -11,9 +11,10 @@ What leaves the archive is in the journal before it leaves. A query is recorded 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from doorward.access.identity import Decision, Identity, Operation, Register, Subject
 from doorward.access.journal.journal import Journal
@@ -23,8 +24,8 @@ from doorward.access.journal.record import Outcome as Ending
 from doorward.access.journal.record import Record as Journalled
 from doorward.access.policy import decide
 from doorward.access.rules import Rules
-from doorward.archive.answers import encode_answer
-from doorward.archive.asking import Asking
+from doorward.archive.answers import AnswerWriter, writer_of
+from doorward.archive.asking import Answers, Asking, Part, answerable
 from doorward.archive.callers import Callers, Lookup, Standing
 from doorward.archive.commitment.commitments import Commitments
 from doorward.archive.giving import Destination, Giving
@@ -97,7 +98,7 @@ class DicomServices(Application):
     ) -> None:
         self._ingest = ingest
         self._giving = giving
-        self._asking = Asking(index=ingest.index, journal=journal)
+        self._asking = Asking(index=ingest.index, journal=journal, timings=ingest.timings)
         self._journal = journal
         self._settings = settings
         self._now = now
@@ -217,7 +218,11 @@ class DicomServices(Application):
         answer: AssociateReject = _UNKNOWN,
     ) -> AssociateReject:
         event, outcome = Event.ASSOCIATION_REFUSED, Ending.REFUSED
-        self._note(replace(record, event=event, outcome=outcome, reason=reason).by(identity))
+        entry = replace(record, event=event, outcome=outcome, reason=reason).by(identity)
+        if identity is None:
+            self._noting.refusal(entry)  # a flood of strangers is one record a minute
+        else:
+            self._note(entry)
         return answer
 
     def ended(self, peer: Peer, *, in_order: bool) -> None:
@@ -241,6 +246,13 @@ class DicomServices(Application):
 
     def _record(self, peer: Peer, event: Event, operation: Operation) -> Record:
         return replace(self._records[peer.id], event=event, operation=operation)
+
+    def _misfit(self, peer: Peer, event: Event, operation: Operation) -> Answer:
+        """Record a question that is none, and return what is said to it."""
+        record = self._record(peer, event, operation)
+        failed = replace(record, outcome=Ending.FAILED, reason=_DOES_NOT_FIT.comment)
+        self._note(failed.by(self._who(peer)))
+        return _DOES_NOT_FIT
 
     # --- services ---------------------------------------------------------------------------------------------------
 
@@ -279,40 +291,37 @@ class DicomServices(Application):
 
         return take
 
-    async def find(
+    def find(
         self, peer: Peer, context: AcceptedContext, request: CFindRequest, identifier: bytes
-    ) -> AsyncIterator[Match]:
-        """Answer from the index what the policy lets this caller see."""
+    ) -> Iterable[Match] | AsyncIterator[Match | list[Match]]:
+        """Answer from the index what the policy lets this caller see; at once where that is little."""
         try:
             view, level = _read(context, identifier)
             query = parse_query(view)
         except (PeerProtocolError, LimitExceeded):
-            yield _DOES_NOT_FIT
-            return
+            return (self._misfit(peer, Event.QUERY, Operation.QUERY),)
         if level is None or not _is_hierarchical(view, level):
-            yield _DOES_NOT_FIT
-            return
-        try:
-            async for match in self._answers(peer, context, query, level):
-                yield match
-        except (StorageError, LimitExceeded):
-            yield _OUT_OF_RESOURCES
-
-    async def _answers(
-        self, peer: Peer, context: AcceptedContext, query: Query, level: Level
-    ) -> AsyncIterator[Match]:
-        settings, identity = self._settings(), self._who(peer)
-        record = self._record(peer, Event.QUERY, Operation.QUERY)
-        answers = await self._asking.ask(
-            query, level, record, identity, settings.rules, self._now()
+            return (self._misfit(peer, Event.QUERY, Operation.QUERY),)
+        query = answerable(query, level)
+        settings = self._settings()
+        asked = (
+            query,
+            level,
+            self._record(peer, Event.QUERY, Operation.QUERY),
+            self._who(peer),
+            settings.rules,
+            self._now(),
+            Part(wanted=query.asked),
         )
-        if isinstance(answers, Decision):
-            yield Answer(NOT_AUTHORISED, answers.reason)
-            return
-        status = _PENDING_UNMATCHED if query.unmatched else _PENDING
+        try:
+            answers = self._asking.ask_now(*asked)
+        except (StorageError, LimitExceeded):
+            return (_OUT_OF_RESOURCES,)
         syntax = syntax_of(context.transfer_syntax)
-        async for view in answers.views():
-            yield status, encode_answer(view, query.asked, level, settings.ae_title, syntax)
+        matches = _Matches(query, writer_of(query.asked, level, settings.ae_title, syntax))
+        if answers is not None:
+            return matches.of(answers.first)
+        return matches.of_all(partial(self._asking.ask, *asked))
 
     async def get(
         self, peer: Peer, context: AcceptedContext, request: CGetRequest, identifier: bytes
@@ -320,7 +329,7 @@ class DicomServices(Application):
         """Say what is sent back on the same association."""
         view, level = _read_or_none(context, identifier)
         if level is None:
-            return _DOES_NOT_FIT
+            return self._misfit(peer, Event.RETRIEVE, Operation.RETRIEVE)
         record = self._record(peer, Event.TRANSFER_BEGUN, Operation.RETRIEVE)
         given = await self._giving.prepare(
             view, level, record, self._who(peer), self._settings().rules, self._now()
@@ -337,7 +346,7 @@ class DicomServices(Application):
         settings = self._settings()
         view, level = _read_or_none(context, identifier)
         if level is None:
-            return _DOES_NOT_FIT
+            return self._misfit(peer, Event.MOVE, Operation.MOVE)
         record = self._record(peer, Event.TRANSFER_BEGUN, Operation.MOVE)
         record = replace(record, destination=request.move_destination)
         destination = settings.destinations.get(request.move_destination.strip(" "))
@@ -370,6 +379,33 @@ class DicomServices(Application):
             outcome = Ending.FAILED if failed else Ending.SUCCESS
             reason = f"{failed} failed" if failed else ""
             self._note(replace(record, outcome=outcome, instances=completed, reason=reason))
+
+
+class _Matches:
+    """Answers of a query on their way to being responses."""
+
+    def __init__(self, query: Query, writer: AnswerWriter) -> None:
+        self._status = _PENDING_UNMATCHED if query.unmatched else _PENDING
+        self._writer = writer
+
+    def of(self, views: Iterable[DataSetView]) -> list[Match]:
+        """Return some."""
+        status, write = self._status, self._writer.write
+        return [(status, write(view)) for view in views]
+
+    async def of_all(
+        self, ask: Callable[[], Awaitable[Answers | Decision]]
+    ) -> AsyncIterator[Match | list[Match]]:
+        """Yield all, a page at a time, or why there are none."""
+        try:
+            answers = await ask()
+            if isinstance(answers, Decision):
+                yield Answer(NOT_AUTHORISED, answers.reason)
+                return
+            async for page in answers.pages():
+                yield self.of(page)
+        except (StorageError, LimitExceeded):
+            yield _OUT_OF_RESOURCES
 
 
 def _read(context: AcceptedContext, identifier: bytes) -> tuple[DataSetView, Level | None]:

@@ -80,8 +80,11 @@ class Application:
 
     def find(
         self, peer: Peer, context: AcceptedContext, request: CFindRequest, identifier: bytes
-    ) -> Iterable[Match] | AsyncIterator[Match]:
-        """Produce the responses; success is added where no final status comes last."""
+    ) -> Iterable[Match] | AsyncIterator[Match | list[Match]]:
+        """Produce the responses; success is added where no final status comes last.
+
+        What takes time to come may come several at a time, which are written at once.
+        """
         return [(SOP_CLASS_NOT_SUPPORTED, None)]
 
     def found(self, peer: Peer, *, matches: int, status: int) -> None:

@@ -96,8 +96,8 @@ class HttpsDoor:
         #: Those without a request, the one that is idle longest first.
         self._idle: dict[Line, None] = {}
         self._per_address: Counter[str] = Counter()
-        # Associations and what is stored need open files too.
-        others = limits.associations + OUR_OWN
+        # Associations, handshakes that may become some, and what is stored need open files too.
+        others = 2 * limits.associations + OUR_OWN
         self._most = min(
             limits.web_connections, max(1, room(limits.web_connections + others) - others)
         )
@@ -118,7 +118,8 @@ class HttpsDoor:
 
     def end(self, is_unwelcome: Callable[[Scope], bool]) -> int:
         """End the connections whose running request is from those who are unwelcome now; return how many."""
-        found = [line for line in self._lines if line.serves(is_unwelcome)]
+        busy = [line for line in self._lines if line.is_busy()]
+        found = [line for line in busy if is_unwelcome(cast("Scope", line.cycle.scope))]
         for line in found:
             line.kill()
         return len(found)
@@ -254,7 +255,7 @@ class Line(HttpToolsProtocol):
         #: Bytes that brought no request further, and of the body that did since ``_since``.
         self._fruitless = 0
         self._moved = 0
-        self._headers = 0
+        self._headers = self._head_bytes = 0
         self._unsent: int | None = None
         self._closing_since: float | None = None
 
@@ -284,9 +285,10 @@ class Line(HttpToolsProtocol):
             self._unset_keepalive_if_required()
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._refuse(b"400 Bad Request", b'{"error":"This is no HTTP request"}')
-            return
-        if self._fruitless > self._limits.web_head_bytes:
+            if self._head_bytes <= self._limits.web_head_bytes:
+                self._refuse(b"400 Bad Request", b'{"error":"This is no HTTP request"}')
+                return
+        if max(self._fruitless, self._head_bytes) > self._limits.web_head_bytes:
             reason = b'{"error":"The head of the request is too long"}'
             self._refuse(b"431 Request Header Fields Too Large", reason)
 
@@ -305,17 +307,19 @@ class Line(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins; the application learns whose certificate was shown."""
         super().on_message_begin()
-        self._headers = 0
+        self._headers = self._head_bytes = 0
         self._has_begun = True
-        if not self._is_busy():
+        if not self.is_busy():
             self._since = self.loop.time()
         cast("Scope", self.scope)[_CERTIFICATE] = self._certificate
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count; trailers are headers that come too late to be any."""
         self._headers += 1
-        if self._headers > self._limits.web_headers:
-            raise ValueError("too many headers")
+        self._head_bytes += len(name) + len(value) + (len(self.url) if self._headers == 1 else 0)
+        limits = self._limits
+        if self._headers > limits.web_headers or self._head_bytes > limits.web_head_bytes:
+            raise ValueError("too many headers, or too long ones")
         if self._has_head:
             return
         super().on_header(name, value)
@@ -333,7 +337,7 @@ class Line(HttpToolsProtocol):
         """A piece of a body is a step forward."""
         self._fruitless = 0
         self._moved += len(body)
-        if not self._is_busy() and self._moved > self._limits.web_dropped_bytes:
+        if not self.is_busy() and self._moved > self._limits.web_dropped_bytes:
             self.transport.close()
         super().on_body(body)
 
@@ -349,7 +353,7 @@ class Line(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._since, self._moved = self.loop.time(), 0
         self._is_first = False
-        if not self._is_busy():
+        if not self.is_busy():
             self._door.became_idle(self)
 
     # --- the door calls these ----------------------------------------------------------------------------------------
@@ -358,7 +362,7 @@ class Line(HttpToolsProtocol):
         """End the connection now, or after the answer that is being given."""
         if not self.is_open:
             self.kill()
-        elif self._is_busy():
+        elif self.is_busy():
             self.cycle.keep_alive = False
         else:
             self.transport.close()
@@ -373,10 +377,6 @@ class Line(HttpToolsProtocol):
             self.accepted.close()
         self._door.leave(self)
 
-    def serves(self, whom: Callable[[Scope], bool]) -> bool:
-        """Whether a request is being answered, and is from one of those."""
-        return self._is_busy() and whom(cast("Scope", self.cycle.scope))
-
     def look_at_clock(self, now: float) -> None:
         """End what has taken too long. The handshake has a clock of its own."""
         if not self.is_open:
@@ -385,7 +385,7 @@ class Line(HttpToolsProtocol):
             self._closing_since = self._closing_since or now
             if now - self._closing_since > self._limits.web_head_s:
                 self.transport.abort()
-        elif not self._is_busy():
+        elif not self.is_busy():
             self._look_at_wait(now)
         elif self.flow.write_paused:
             self._look_at_reader(now)
@@ -396,7 +396,8 @@ class Line(HttpToolsProtocol):
 
     # --- inner -------------------------------------------------------------------------------------------------------
 
-    def _is_busy(self) -> bool:
+    def is_busy(self) -> bool:
+        """Whether a request is being answered."""
         cycle: RequestResponseCycle | None = (
             self.cycle
         )  # uvicorn begins with None, whatever it says
@@ -426,7 +427,7 @@ class Line(HttpToolsProtocol):
 
     def _refuse(self, status: bytes, body: bytes) -> None:
         """Say what is wrong where no answer has begun, and end the connection."""
-        if self._is_busy() and self.cycle.response_started:
+        if self.is_busy() and self.cycle.response_started:
             self.transport.abort()
             return
         lines = [b"HTTP/1.1 " + status, b"server: doorward", b"content-type: application/json"]
@@ -475,7 +476,7 @@ async def serve_https(
 ) -> AsyncIterator[HttpsDoor]:
     """Serve an ASGI application while inside; ``port`` 0 takes a free one. Raises OSError when it is taken.
 
-    ``told`` hears from which address a TLS handshake was refused, and why. ``tls`` None serves plain HTTP: for measurements on loopback, never for an archive.
+    ``told`` hears from where a handshake was refused, and why. ``tls`` None is plain HTTP: for measurements on loopback.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)

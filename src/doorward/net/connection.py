@@ -3,7 +3,8 @@
 Theory of operation: ``data_received`` feeds, hands the events on, and writes what the association queued in one write, so
 that the replies to everything in one read leave together (PS3.8 asks for nothing here; delayed acknowledgements do).
 ``owner.take`` is called for each event, in order, without await: an owner that must wait pauses reading and resumes later.
-Back pressure: ``writable()`` waits while the peer does not read; ``pause`` and ``resume`` stop our own reading.
+Back pressure: ``writable()`` waits while the peer does not read; ``pause`` and ``resume`` stop our own reading. Fairness: one
+read may hold thousands of small requests; after some of them the others have their turn before the rest is fed.
 The connection knows time (ARTIM through ``deadline``); the owner knows the longer deadlines of its questions.
 """
 
@@ -18,11 +19,18 @@ from doorward.net.dial import tls_failure
 from doorward.wire.association import Association, Role
 from doorward.wire.events import Event
 from doorward.wire.pdu import Fragment
+from doorward.wire.table import State
 from doorward.wire.wiped import wipe
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+#: Up to so much it is cheaper to copy than to write in parts.
+_JOINED_BYTES = 32_768
 #: What an idle connection holds to read into.
 _FIRST_READ_BYTES = 4_096
+#: What an acceptor feeds at first of one read, and how many events it answers before others have their turn. Images come
+#: in few large fragments and are never held up by this.
+_FIRST_FED_BYTES = 16_384
+_TURN_EVENTS = 64
 
 
 class Owner(Protocol):
@@ -53,7 +61,11 @@ class Connection(asyncio.BaseProtocol):
         self._writable.set()
         self._gone = asyncio.Event()
         self._quick: socket.socket | None = None
+        self._is_paused = False
+        #: What was read and waits for its turn.
+        self._rest: bytes = b""
         self.transport: asyncio.Transport | None = None
+        self._is_plain = False
         #: Loop time of the last read; an owner tells silence from slowness by it.
         self.last_read_at = self._loop.time()
         #: A TLS alert that ended the connection after the handshake (a refused or missing client certificate).
@@ -68,6 +80,7 @@ class Connection(asyncio.BaseProtocol):
         """Tell the association and the owner. TCP_NODELAY is set already: by asyncio, as by uvloop."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=self.limits.write_buffer_bytes)
+        self._is_plain = self.tls is None
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             self._quick = sock
@@ -83,19 +96,19 @@ class Connection(asyncio.BaseProtocol):
 
     def data_received(self, chunk: Fragment) -> None:
         """Feed, hand on, answer: the whole joint."""
-        association = self.association
         self.last_read_at = now = self._loop.time()
-        association.tick(now)
-        association.receive(chunk)
-        if not association.must_close:
-            self._acknowledge_quickly()
-        self._hand_on()
-        self.flush()
-        if not self._writable.is_set():
-            self.pause()  # who asks without reading our answers is not heard until it has read them
+        if self._rest:
+            self._rest += chunk  # TLS hands on what it has decrypted, paused or not
+            return
+        self.association.tick(now)
+        self._take_turn(chunk)
 
     def eof_received(self) -> bool:
         """The peer will send nothing more."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self.association.receive(rest)
+            self._hand_on()
         self.association.receive(b"")
         self._hand_on()
         self.flush()
@@ -110,6 +123,7 @@ class Connection(asyncio.BaseProtocol):
             self.tls_loss = tls_failure(exc)
         elif not isinstance(exc, OSError):
             self.fault = exc
+        self._rest = b""
         self.association.receive(b"")
         self._hand_on()
         self._gone.set()
@@ -134,7 +148,12 @@ class Connection(asyncio.BaseProtocol):
             return
         outgoing = association.take_outgoing()
         if outgoing and not transport.is_closing():
-            transport.write(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
+            if len(outgoing) == 1:
+                transport.write(outgoing[0])
+            elif self._is_plain and sum(map(len, outgoing)) > _JOINED_BYTES:
+                transport.writelines(outgoing)  # uvloop: writev(2), without a copy
+            else:
+                transport.write(b"".join(outgoing))  # one record of TLS, not one for each
         if association.must_close:
             transport.close()
         self._set_timer()
@@ -151,13 +170,19 @@ class Connection(asyncio.BaseProtocol):
 
     def pause(self) -> None:
         """Stop reading: the owner has work to finish first."""
+        self._is_paused = True
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
         if self.transport is not None and self.transport.is_reading():
             self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
+        self._is_paused = False
         if (
-            self.transport is not None
+            not self._rest
+            and self.transport is not None
             and not self.transport.is_closing()
             and not self.transport.is_reading()
         ):
@@ -195,11 +220,53 @@ class Connection(asyncio.BaseProtocol):
 
     # --- inner ---------------------------------------------------------------------------------------------------
 
-    def _hand_on(self) -> None:
-        take = self._owner.take
+    def _take_turn(self, chunk: Fragment) -> None:
+        """Feed what was read; where it asks for very much, the rest waits until others had their turn."""
+        association = self.association
+        if association.state is State.AWAITING_CLOSE and len(chunk) > _FIRST_FED_BYTES:
+            self.pause()  # it was aborted and sends on: nothing of that is looked at, and ARTIM ends it
+            return
+        fed = self._feed(chunk)
+        if not association.must_close:
+            self._acknowledge_quickly()
+        self.flush()
+        if fed < len(chunk) and not self._gone.is_set():
+            self._rest = bytes(chunk[fed:])
+            self._stop_reading()
+            self._loop.call_soon(self._next_turn)
+        elif not self._writable.is_set():
+            self.pause()  # who asks without reading our answers is not heard until it has read them
+
+    def _feed(self, chunk: Fragment) -> int:
+        """Feed and hand on; returns how much of it. What a requestor reads was asked for, and is fed as a whole."""
+        if self.association.role is Role.REQUESTOR or len(chunk) <= _FIRST_FED_BYTES:
+            self.association.receive(chunk)
+            self._hand_on()
+            return len(chunk)
+        fed, size, events = 0, _FIRST_FED_BYTES, 0
+        while fed < len(chunk) and events < _TURN_EVENTS:
+            self.association.receive(chunk[fed : fed + size])
+            fed += size
+            events += self._hand_on()
+            size *= 2
+        return min(fed, len(chunk))
+
+    def _next_turn(self) -> None:
+        rest, self._rest = self._rest, b""
+        if not rest or self._gone.is_set():
+            return
+        self._take_turn(rest)
+        if not self._rest and not self._is_paused:
+            self.resume()
+
+    def _hand_on(self) -> int:
+        """Hand all events on; returns how many."""
+        take, count = self._owner.take, 0
         while events := self.association.take_events():
+            count += len(events)
             for event in events:
                 take(event)
+        return count
 
     def _acknowledge_quickly(self) -> None:
         """Acknowledge now: a sender with Nagle on (stock storescu) waits 40 ms for it otherwise.

@@ -5,7 +5,7 @@ more than ``incoming_bytes`` wait, the connection is not read, so TCP makes the 
 part of that waits, or the data set is whole: to wake a task for each of the small fragments that most senders make of an
 image costs more than all else that is done with them. What comes after a receiver has
 made up its mind is dropped; the answer leaves after the last fragment, since C-STORE has no other place for it (PS3.7
-section 9.3.1.2).
+section 9.3.1.2). Whoever sends more than ``store_bytes`` without an end is not waited for.
 """
 
 import asyncio
@@ -38,13 +38,17 @@ class StreamedStore:
         self._taker = taker
         self._enough_bytes = connection.limits.incoming_bytes // _PARTS
         self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._seen_bytes = 0
         self._came = asyncio.Event()
         self._is_whole = self._is_refused = False
 
     def fragment(self, fragment: Fragment) -> None:
         """Keep a piece until it is taken, and read no further where too much waits."""
-        if self._is_refused:
+        self._seen_bytes += len(fragment)
+        if self._seen_bytes > self._connection.limits.store_bytes:
+            self._connection.association.abort()
+            return
+        if self._is_refused or not fragment:
             return
         self._waiting.append(bytes(fragment))
         self._waiting_bytes += len(fragment)

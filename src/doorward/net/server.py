@@ -1,11 +1,14 @@
 """Listeners, caps and a graceful end; what is offered is an ``Application``, each connection a ``Session``.
 
 Bounds: associations in all and per address, time to A-ASSOCIATE-RQ (ARTIM), idle time, one operation at a time on one
-association, the size of an identifier, bytes queued for a peer that does not read.
+association, the size of an identifier, bytes queued for a peer that does not read. Connections that ask for nothing shut
+nobody out: where there are too many, the one that has waited longest makes room, of the same address where that has its
+share already, and who has asked is counted without them. The same holds before TLS (``greeting``).
 """
 
 import asyncio
 import inspect
+import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -16,7 +19,7 @@ from doorward.errors import DoorwardError
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.application import Application, Peer
 from doorward.net.connection import Connection
-from doorward.net.greeting import Greeting
+from doorward.net.greeting import Greetings
 from doorward.net.session import Session, report_fault
 from doorward.wire.association import Role
 
@@ -32,8 +35,13 @@ class Server:
         self._tasks = tasks
         self._listeners: list[asyncio.Server] = []
         self._sessions: set[Session] = set()
-        self._per_address: Counter[str] = Counter()
-        self._greetings: set[asyncio.Task[None]] = set()
+        #: Those that have not asked for an association, the one that waits longest first.
+        self._silent: dict[Session, str] = {}
+        self._silent_of: Counter[str] = Counter()
+        #: Those that have.
+        self._asked: set[Session] = set()
+        self._asked_of: Counter[str] = Counter()
+        self._greetings = Greetings(tasks, application.turned_away, limits)
         self._is_draining = False
         self._next_id = 0
         self._empty = asyncio.Event()
@@ -45,15 +53,21 @@ class Server:
         self, host: str, port: int, *, tls: ssl.SSLContext | None = None, backlog: int = 512
     ) -> int:
         """Listen on one address and return the port (useful with port 0). Raises OSError when it is taken."""
-        loop = asyncio.get_running_loop()
         bound = port
 
-        def answer() -> Connection | Greeting:
+        def answer() -> Connection:
             self.application.knocked(host, bound)
-            made = Connection(Session(self), role=Role.ACCEPTOR, limits=self.limits)
-            return made if tls is None else Greeting(made, tls, self._greet)
+            return Connection(Session(self), role=Role.ACCEPTOR, limits=self.limits)
 
-        listener = await loop.create_server(answer, host, port, backlog=backlog)
+        if tls is not None:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            accepting = socket.create_server((host, port), family=family, backlog=backlog)
+            self._greetings.begin(accepting, tls, answer)
+            bound = int(accepting.getsockname()[1])
+            return bound
+        listener = await asyncio.get_running_loop().create_server(
+            answer, host, port, backlog=backlog
+        )
         self._listeners.append(listener)
         bound = int(listener.sockets[0].getsockname()[1])
         return bound
@@ -68,6 +82,7 @@ class Server:
         self._is_draining = True
         for listener in self._listeners:
             listener.close()
+        self._greetings.close()
         until = asyncio.get_running_loop().time() + (
             self.limits.drain_s if drain_s is None else drain_s
         )
@@ -81,7 +96,7 @@ class Server:
         for session in list(self._sessions):
             session.abort()
             session.connection.kill()
-        for task in (self._sweeper, self._worker, *self._greetings):
+        for task in (self._sweeper, self._worker):
             task.cancel()
 
     def end(self, is_unwelcome: Callable[[Peer], bool]) -> int:
@@ -94,37 +109,63 @@ class Server:
     # --- for sessions ----------------------------------------------------------------------------------------------
 
     def enter(self, session: "Session", address: str) -> int:
-        """Count a session in and return its id."""
+        """Count a session in and return its id; where there are too many, one that asks for nothing makes room."""
+        if self._silent_of[address] >= self.limits.associations_per_peer:
+            self._end_silent(address)
+        elif len(self._silent) >= self.limits.associations:
+            self._end_silent(None)
         self._sessions.add(session)
         self._empty.clear()
-        self._per_address[address] += 1
+        self._silent[session] = address
+        self._silent_of[address] += 1
         self._next_id += 1
         return self._next_id
 
-    def _greet(self, greeting: Greeting) -> None:
-        """Have the handshake made, beside all others."""
-        made = greeting.handshake(self.limits.tls_handshake_s, self.application.turned_away)
-        task = self._tasks.create_task(made)
-        self._greetings.add(task)
-        task.add_done_callback(self._greetings.discard)
-        task.add_done_callback(lambda _: made.close())
+    def asks(self, session: "Session", address: str) -> None:
+        """An association is asked for."""
+        self._no_longer_silent(session)
+        self._asked.add(session)
+        self._asked_of[address] += 1
+
+    def refused(self, session: "Session", address: str) -> None:
+        """Who was rejected has nothing to say any more, however long it stays (PS3.8 section 9.2.3, Sta13)."""
+        if session not in self._asked:
+            return
+        self._asked.discard(session)
+        _one_less(self._asked_of, address)
+        self._silent[session] = address
+        self._silent_of[address] += 1
 
     def leave(self, session: "Session", address: str) -> None:
         """Count a session out."""
+        self._no_longer_silent(session)
         self._sessions.discard(session)
         if not self._sessions:
             self._empty.set()
-        self._per_address[address] -= 1
-        if not self._per_address[address]:
-            del self._per_address[address]
+        if session in self._asked:
+            self._asked.discard(session)
+            _one_less(self._asked_of, address)
 
     def is_full_for(self, address: str) -> bool:
         """One more association would be too many, in all or from this address."""
         return (
             self._is_draining
-            or len(self._sessions) > self.limits.associations
-            or self._per_address[address] > self.limits.associations_per_peer
+            or len(self._asked) > self.limits.associations
+            or self._asked_of[address] > self.limits.associations_per_peer
         )
+
+    def _no_longer_silent(self, session: "Session") -> None:
+        address = self._silent.pop(session, None)
+        if address is not None:
+            _one_less(self._silent_of, address)
+
+    def _end_silent(self, address: str | None) -> None:
+        """End the connection that has asked for nothing for longest, of one address or of all."""
+        for session, of in self._silent.items():
+            if address in (None, of):
+                self._no_longer_silent(session)
+                session.connection.kill()
+                return
 
     def run(
         self, session: "Session", work: Coroutine[Any, Any, None], *inner: object
@@ -164,6 +205,12 @@ class Server:
                 if session.idle_since() + self.limits.idle_s < loop.time():
                     session.abort()
                     session.connection.kill()  # close() would wait for a peer that does not read
+
+
+def _one_less(counted: Counter[str], address: str) -> None:
+    counted[address] -= 1
+    if not counted[address]:
+        del counted[address]
 
 
 def _close(*waited_for: object) -> None:

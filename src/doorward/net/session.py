@@ -96,7 +96,7 @@ class Session:
     # --- the connection calls these ------------------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
-        """Count in and remember who it is; far too many connections are dropped unheard."""
+        """Count in and remember who it is."""
         self._connection = connection
         address, port = connection.peer_address
         local_address, local_port = connection.local_address
@@ -116,8 +116,6 @@ class Session:
             self._application.connected(self._peer)
         except Exception as fault:  # noqa: BLE001 - as in take
             report_fault(self, fault)
-        if self._server.associations > 2 * self._server.limits.associations:
-            connection.kill()
 
     def take(self, event: Event) -> None:
         """Answer one event; a bug of the application ends this association only."""
@@ -164,10 +162,10 @@ class Session:
     # --- association ---------------------------------------------------------------------------------------------
 
     def _answer(self, request: AssociateRequest) -> None:
-        association = self.connection.association
+        self._server.asks(self, self.peer.address)
         if self._server.is_full_for(self.peer.address):
             # 2/3/2: rejected transient, presentation-related provider, local limit exceeded
-            association.reject(AssociateReject(result=2, source=3, reason=2))
+            self._say(AssociateReject(result=2, source=3, reason=2))
             return
         answer = self._application.associate(self.peer, request)
         if inspect.isawaitable(answer):
@@ -191,6 +189,7 @@ class Session:
             self.connection.association.accept(answer)
         elif isinstance(answer, AssociateReject):
             self.connection.association.reject(answer)
+            self._server.refused(self, self.peer.address)
 
     @property
     def connection(self) -> Connection:
@@ -254,7 +253,7 @@ class Session:
             case CEchoRequest():
                 answer = self._application.echo(self.peer)
                 answer = Answer(answer) if isinstance(answer, int) else answer
-                self._send(
+                self.send(
                     context_id,
                     CEchoResponse(
                         message_id_being_responded_to=command.message_id,
@@ -280,7 +279,7 @@ class Session:
                 if isinstance(incoming, StreamedStore):
                     incoming.end()
                     return
-                self._send(incoming.context.id, incoming.response(incoming.end()))
+                self.send(incoming.context.id, incoming.response(incoming.end()))
                 if self._is_ending:
                     self.abort()
         elif self._request is not None:
@@ -351,12 +350,13 @@ class Session:
         )
         self.send_now(context.id, response)
 
-    def _send(self, context_id: int, command: Command | bytes, data: bytes | None = None) -> None:
+    def send(self, context_id: int, command: Command | bytes, data: bytes | None = None) -> None:
+        """Queue a message, to be written with what follows."""
         self.connection.association.send_message(context_id, command, data)
 
     def send_now(self, context_id: int, command: Command, data: bytes | None = None) -> None:
         """Queue a message and write it (for tasks; within a read the connection writes by itself)."""
-        self._send(context_id, command, data)
+        self.send(context_id, command, data)
         self.connection.flush()
 
     def _run(self, work: Coroutine[Any, Any, None], *inner: object) -> None:
@@ -409,16 +409,16 @@ class Session:
         self.connection.flush()
 
     async def _find_slowly(
-        self, matches: AsyncIterator[Match], responses: "_FindResponses"
+        self, matches: AsyncIterator[Match | list[Match]], responses: "_FindResponses"
     ) -> None:
-        """Matches that take time to come: each is written at once."""
+        """Matches that take time to come: each is written at once, or as many as come together."""
         async for match in matches:
             if self.connection.is_gone:
                 return
             if self._is_cancelled:
                 responses.finish(CANCELLED)
                 break
-            is_done = responses.one(match)
+            is_done = responses.some(match if isinstance(match, list) else [match])
             self.connection.flush()
             await self._until_writable()
             if is_done:
@@ -466,9 +466,9 @@ class _FindResponses:
         self._matches += most
         return False
 
-    def one(self, match: Match) -> bool:
-        """Send one response; returns whether it was the final one."""
-        self.send(iter((match,)), 1)
+    def some(self, matches: list[Match]) -> bool:
+        """Send these; returns whether the final one was among them."""
+        self.send(iter(matches), len(matches))
         return self._is_finished
 
     def finish(self, status: int, comment: str = "") -> bool:

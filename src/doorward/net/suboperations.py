@@ -122,7 +122,8 @@ class SubOperations:
             if self._is_cancelled:
                 return
             self._count(await self._send_back(number, instance))
-            self._respond(_PENDING)
+            # It leaves with what follows: to write twice wakes the peer twice.
+            self._respond(_PENDING, is_flushed=False)
 
     async def _send_back(self, number: int, instance: Source) -> int:
         """Send one instance on the association of the C-GET and return the status of its C-STORE."""
@@ -205,11 +206,12 @@ class SubOperations:
             return _ALL_FAILED
         return _SOME_FAILED if self._failed or self._warned else _SUCCESS
 
-    def _respond(self, status: int, comment: str = "") -> None:
+    def _respond(self, status: int, comment: str = "", *, is_flushed: bool = True) -> None:
         remaining = len(self._instances) - self._completed - self._failed - self._warned
         is_ongoing = status in (_PENDING, _CANCELLED)
         response = CGetResponse if isinstance(self._request, CGetRequest) else CMoveResponse
-        self._session.send_now(
+        send = self._session.send_now if is_flushed else self._session.send
+        send(
             self._context.id,
             response(
                 message_id_being_responded_to=self._request.message_id,

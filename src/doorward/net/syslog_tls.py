@@ -31,6 +31,10 @@ _BOM = b"\xef\xbb\xbf"
 _NOT_PRINTABLE = re.compile(r"[^!-~]")
 
 
+#: RFC 5424 section 6.2.3.
+_STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Who sends, in the words of RFC 5424 section 6.2: HOSTNAME, APP-NAME, PROCID."""
@@ -56,7 +60,7 @@ class CollectorLost(TransportError):
 
 def syslog_message(text: bytes, *, origin: Origin, time: datetime, severity: int) -> bytes:
     """Return one message of RFC 5424: its header, no structured data, a BOM and the text, which is UTF-8."""
-    stamp = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    stamp = time.astimezone(UTC).strftime(_STAMP)
     words = (
         f"<{_FACILITY * 8 + severity}>1",
         stamp,
@@ -67,6 +71,12 @@ def syslog_message(text: bytes, *, origin: Origin, time: datetime, severity: int
         _NIL,
     )
     return " ".join(words).encode("ascii") + b" " + _BOM + text
+
+
+def time_of(message: bytes) -> datetime:
+    """Return when a message of ours says that it was made."""
+    stamp = message.split(b" ", 2)[1].decode("ascii")
+    return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
 
 
 def frame(message: bytes) -> bytes:
