@@ -1,14 +1,16 @@
 """The main job in under a minute: starts archives whose truth is known, audits them, and holds the report against the truth.
 
-The archives are practice ones and, where Debian's Orthanc is installed, two real ones. What is run are the commands that
-everybody has: ``doorward practice`` and ``doorward audit``. Ends with 0 when every verdict was the expected one, although
-the report is full of findings.
+The archives are one that was never open (``doorward archive``), which is given studies first and asked by those it knows and
+by strangers; practice ones; and, where Debian's Orthanc is installed, two of these. What is run are the commands that
+everybody has: ``doorward archive``, ``doorward practice``, ``doorward audit``, and DCMTK's where it is installed. Ends with 0
+when every verdict was the expected one, although the report is full of findings.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +25,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
+import demo_archive  # noqa: E402 - found beside this file
 import demo_orthanc  # noqa: E402 - found beside this file
+from doorward.errors import DoorwardError  # noqa: E402 - found in src/
 from doorward.practice.personas import PERSONAS  # noqa: E402 - found in src/
 
 #: What is started: persona, studies, images of each. The first is as large as the archive of a big hospital.
@@ -47,6 +51,8 @@ COUNTS = {
     "no-image-counts": ("4,321", "unknown"),
     "tls": ("3,210", "96,300"),
 }
+#: The certificate that clients check our archive's against.
+AUTHORITY = "authority.pem"
 #: All ends long before; without these a demo could hang.
 AUDIT_S = 40.0
 PRACTICE_S = 57.0
@@ -61,6 +67,18 @@ class Known:
     name: str
     rungs: tuple[str, ...]
     counts: tuple[str, str] | None = None
+    #: "": whatever it is.
+    grade: str = ""
+    #: No question to one of its doors stays without an answer.
+    is_all_answered: bool = False
+    #: Asked beside the port of ``target``.
+    more_ports: tuple[int, ...] = ()
+
+    @property
+    def targets(self) -> list[str]:
+        """What ``doorward audit`` is given."""
+        address = self.target.rpartition(":")[0]
+        return [self.target, *(f"{address}:{port}" for port in self.more_ports)]
 
 
 def main() -> int:
@@ -72,8 +90,9 @@ def main() -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     try:
         with ExitStack() as stack:
+            archive, is_shut = try_archive(stack, options.folder)
             known = start_practice(stack) + ([] if options.no_orthanc else start_orthanc(stack))
-            code = audit(known, options.folder)
+            code = audit([*known, archive], options.folder)
     except DemoFailed as failed:
         print(f"demo: {failed}", file=sys.stderr)
         return 2
@@ -83,7 +102,8 @@ def main() -> int:
     if code not in (0, 1, 3):
         print(f"demo: the audit ended with exit code {code}", file=sys.stderr)
         return 2
-    is_right = compare(known, json.loads((options.folder / "report.json").read_text()))
+    report = json.loads((options.folder / "report.json").read_text())
+    is_right = compare([*known, archive], report) and is_shut
     print(f"\nThe report: {(options.folder / 'report.html').resolve()}")
     print(f"For scripts: {(options.folder / 'report.json').resolve()}")
     print(f"Done in {time.monotonic() - begun:.0f} s. More to try: doorward practice --list")
@@ -92,6 +112,37 @@ def main() -> int:
 
 class DemoFailed(Exception):
     """Something that the demo needs did not start."""
+
+
+def try_archive(stack: ExitStack, folder: Path) -> tuple[Known, bool]:
+    """Start an archive that was never open and try it; tell whether all came as it must.
+
+    What clients check its certificate against is left beside the report, so that the printed audit can be understood.
+    """
+    print("An archive of our own: made, given studies, and asked.\n")
+    try:
+        archive = stack.enter_context(demo_archive.running(doorward(), environment()))
+        trials = demo_archive.try_it(archive)
+    except (demo_archive.ArchiveFailed, DoorwardError, subprocess.TimeoutExpired) as failure:
+        raise DemoFailed(f"the archive could not be tried: {failure}") from None
+    shutil.copy(archive.authority, folder / AUTHORITY)
+    wrong = [trial for trial in trials if trial.seen != trial.expected]
+    print()
+    width = max(len(trial.what) for trial in trials)
+    for one in trials:
+        verdict = "as it must" if one not in wrong else f"DIFFERS: must be {one.expected}"
+        print(f"{one.what:<{width}}  {one.seen:<11}  {verdict}")
+    print()
+    known = Known(
+        target=f"{demo_archive.ADDRESS}:{archive.dicom_port}",
+        more_ports=(archive.https_port,),
+        name="doorward archive",
+        rungs=("E1",),
+        counts=("unknown", "unknown"),
+        grade="A+",
+        is_all_answered=True,
+    )
+    return known, not wrong
 
 
 def start_practice(stack: ExitStack) -> list[Known]:
@@ -160,6 +211,7 @@ def start_orthanc(stack: ExitStack) -> list[Known]:
             name="Orthanc, opened",
             rungs=everything,
             counts=(f"{holding.studies:,}", f"{holding.images:,}"),
+            grade="F",
         ),
         Known(
             target=f"127.0.3.2:{instances[1].port}",
@@ -171,7 +223,8 @@ def start_orthanc(stack: ExitStack) -> list[Known]:
 
 def audit(known: Sequence[Known], folder: Path) -> int:
     """Run ``doorward audit`` as anybody would, and return its exit code."""
-    command = ["audit", *(one.target for one in known)]
+    command = ["audit", *(target for one in known for target in one.targets)]
+    command += ["--tls-ca", str(folder / AUTHORITY)]
     command += ["--html", str(folder / "report.html"), "--json", str(folder / "report.json")]
     print(f"$ doorward {' '.join(command)}\n", flush=True)
     try:
@@ -206,7 +259,7 @@ def compare(known: Sequence[Known], report: dict[str, Any]) -> bool:
     """Print what each archive is beside what the audit said, and return whether all agree."""
     systems = {system["address"]: system for system in report["systems"]}
     print("\nWhat the archives really are, beside what the audit found out:\n")
-    rows = [("archive", "truth", "found", "studies", "images", "")]
+    rows = [("archive", "truth", "found", "grade", "open questions", "studies", "images", "")]
     wrong = 0
     for one in known:
         system = systems.get(one.target.rpartition(":")[0])
@@ -216,16 +269,38 @@ def compare(known: Sequence[Known], report: dict[str, Any]) -> bool:
         # V is a matter of the version that is installed, not of what the archive lets people do
         agrees = tuple(r for r in found if r != "V") == one.rungs
         agrees = agrees and (told == one.counts if one.counts else True)
+        grade, unanswered = (system["grade"], open_questions(system)) if system else ("", 0)
+        agrees = agrees and one.grade in ("", grade) and not (one.is_all_answered and unanswered)
         wrong += not agrees
         verdict = "agrees" if agrees else "DIFFERS"
-        rows.append((one.name, short(one.rungs), short(found), *told, verdict))
+        rungs = short(one.rungs), short(found)
+        rows.append((one.name, *rungs, grade, str(unanswered), *told, verdict))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
     print(f"\n{len(known) - wrong} of {len(known)} agree.")
+    print_side_by_side(known, systems)
     return wrong == 0
+
+
+def print_side_by_side(known: Sequence[Known], systems: dict[str, dict[str, Any]]) -> None:
+    """Say what strangers get of the same studies, in each archive that holds them."""
+    studies = demo_orthanc.HOLDING.studies
+    for one in known:
+        system = systems.get(one.target.rpartition(":")[0])
+        if one.grade and system is not None:
+            count = words(system["counts"].get("studies"))
+            shown = "nothing" if count == "unknown" else f"{count} studies"
+            grade = system["grade"]
+            print(f"{one.name}, {studies} studies in it: grade {grade}, strangers see {shown}.")
+
+
+def open_questions(system: dict[str, Any]) -> int:
+    """Return how many questions to the doors of a system have no answer; ports that are no such door are asked none."""
+    undecided = ("inconclusive", "error", "not_tested")
+    return sum(f["verdict"] in undecided and f["port"] is not None for f in system["findings"])
 
 
 def short(rungs: Sequence[str]) -> str:

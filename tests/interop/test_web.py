@@ -83,7 +83,7 @@ def test_an_open_orthanc_is_open_at_every_door_and_counted_exactly(open_web, kno
         "cors_any": PASS,
         "plain_http": FAIL,
         "hsts_missing": NOT_APPLICABLE,
-        "server_outdated": Verdict.NOT_TESTED,
+        "server_outdated": NOT_APPLICABLE,
         "console_open": PASS,
         "wado_uri_open": INCONCLUSIVE,
     }
@@ -132,7 +132,7 @@ def test_an_orthanc_behind_a_password_is_shut_at_every_door(shut_web, known: Kno
         "cors_any": NOT_APPLICABLE,
         "plain_http": FAIL,
         "hsts_missing": NOT_APPLICABLE,
-        "server_outdated": Verdict.NOT_TESTED,
+        "server_outdated": NOT_APPLICABLE,
         "console_open": PASS,
         "wado_uri_open": PASS,
     }

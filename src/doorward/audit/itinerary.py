@@ -126,9 +126,8 @@ async def _ask_dicom(visit: "SystemVisit", approach: Approach, *, is_tls_port: b
             await _ask_web(visit, approach, is_tls_port=False)
             return
     speaks_plain = None if plain is None else _speaks_dicom(plain)
-    found = await visit.ask(
-        "transport", approach, transport.asker(speaks_plain, visit.settings.tls_ca_file)
-    )
+    ask = transport.asker(speaks_plain, visit.settings.tls_ca_file, tries_plain=is_tls_port)
+    found = await visit.ask("transport", approach, ask)
     secured = approach
     if _speaks_tls(found):
         secured = approach.over(visit.tls())

@@ -71,6 +71,11 @@ def test_a_known_honeypot_is_told(version_name, verdict):
     assert looks_like_honeypot(named(version_name), NOW).verdict is verdict
 
 
+def test_whoever_asks_for_a_certificate_first_names_no_software_to_a_stranger():
+    assert looks_like_honeypot(door(MUTUAL), NOW).verdict is Verdict.NOT_APPLICABLE
+    assert looks_like_honeypot(door(CALLER_LIST), NOW).verdict is Verdict.NOT_TESTED
+
+
 # --- products on the web ------------------------------------------------------------------------------------------------
 
 

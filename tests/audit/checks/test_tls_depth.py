@@ -163,7 +163,7 @@ MIXED = {"preference": Preference.CLIENT}
         ("tls_chain_name_mismatch", with_certificate(names=("10.1.2.3",)), PASS, None),
         ("tls_profile_b12_missed", with_version(OLD["TLSv1"]), FAIL, None),
         ("tls_profile_b12_missed", with_version(version("TLSv1.2")), NOT_TESTED, None),
-        ("tls_profile_b13_missed", GOOD, NOT_TESTED, None),
+        ("tls_profile_b13_missed", GOOD, NOT_APPLICABLE, None),
         ("tls_profile_b13_missed", with_suites(dh(1024)), FAIL, None),
         ("tls_profile_mozilla_missed", with_suites(CBC), FAIL, None),
     ],

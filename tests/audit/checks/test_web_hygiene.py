@@ -96,6 +96,13 @@ def test_old_branches_are_possible_trouble(product, verdict, severity):
         assert "Possibly" in ruling.evidence
 
 
+@pytest.mark.parametrize(
+    "seen", (web(), WebFacts(speaks_http=False, over_tls=True, front=Access.ABSENT))
+)
+def test_a_server_that_names_nothing_has_no_version_to_look_up(seen):
+    assert rules.server_outdated(web_door(seen), NOW).verdict is NOT_APPLICABLE
+
+
 def test_an_old_server_without_any_imaging_is_a_small_matter():
     ruling = rules.server_outdated(web_door(web(products=(server("nginx", "1.18.0"),))), NOW)
     assert (ruling.verdict, ruling.severity) == (FAIL, Severity.LOW)

@@ -263,3 +263,19 @@ async def test_a_certificate_that_cannot_be_read_costs_its_facts_only(credential
     async with listening(House(), tls=serving(credentials.server)) as (_, port):
         outcome, _, facts = await asked(port)
     assert (outcome, facts.speaks_tls, facts.tls.certificate) == (Outcome.ANSWERED, True, None)
+
+
+# --- plain DICOM beside TLS -------------------------------------------------------------------------------------
+
+
+@in_loop
+@pytest.mark.parametrize(("tries_plain", "takes_plain"), ((True, False), (False, None)))
+async def test_port_that_speaks_tls_is_asked_whether_it_takes_anything_else(
+    credentials, tries_plain, takes_plain
+):
+    tls = serving(credentials.server, authority=credentials.authority)
+    async with listening(House(), tls=tls) as (_, port):
+        ask = transport.asker(None, None, tries_plain=tries_plain)
+        outcome, _, facts = await ask(approach(port))
+    assert (outcome, facts.speaks_tls) == (Outcome.ANSWERED, True)
+    assert facts.speaks_plain_dicom is takes_plain

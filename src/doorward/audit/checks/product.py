@@ -165,6 +165,8 @@ def looks_like_honeypot(door: Door, _now: datetime) -> Ruling:
     found = door.identification
     if found.honeypot:
         return failed(f"The answer carries the mark of a honeypot: {found.described}.")
+    if door.demands_certificate and not found.is_known:
+        return not_applicable("The software does not name itself to a stranger.")
     if not found.is_known:
         return not_tested("The software did not name itself.")
     return passed(f"The answer names {found.described}.")

@@ -31,7 +31,7 @@ from doorward.audit.tls_conformity import (
     suites_with,
 )
 from doorward.audit.tls_facts import Preference, TlsDepthFacts
-from doorward.audit.verdict import Severity
+from doorward.audit.verdict import Severity, Verdict
 from doorward.knowledge.tls_parameters import signature_schemes
 from doorward.net.certificate_facts import CertificateFacts
 
@@ -402,8 +402,9 @@ def profile_b12_missed(_door: Door, facts: TlsDepthFacts, _now: datetime) -> Rul
 
 @_about_tls("tls_profile_b13_missed")
 def profile_b13_missed(_door: Door, facts: TlsDepthFacts, _now: datetime) -> Ruling:
-    """Judge PS3.15 B.13, the stricter of the two."""
-    return _meets(facts, "ps315-b13")
+    """Judge PS3.15 B.13, the stricter of the two; what no hello can show is for who reads the conformance statement."""
+    ruling = _meets(facts, "ps315-b13")
+    return not_applicable(ruling.evidence) if ruling.verdict is Verdict.NOT_TESTED else ruling
 
 
 @_about_tls("tls_profile_mozilla_missed")

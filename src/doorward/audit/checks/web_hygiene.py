@@ -75,12 +75,12 @@ def server_outdated(door: Door, now: datetime) -> Ruling:
     seen = door.answered(WebFacts)
     if not seen:
         return no_web(door, "web")
-    named = [
-        product
-        for facts in seen
-        for product in facts.products
-        if product.kind == "server" and product.version
-    ]
+    if not any(facts.speaks_http for facts in seen):
+        return not_applicable(f"Port {door.port} speaks no HTTP.")
+    servers = [p for facts in seen for p in facts.products if p.kind == "server"]
+    if not servers:
+        return not_applicable("The web server does not name itself to a stranger.")
+    named = [product for product in servers if product.version]
     if not named:
         return not_tested("No web server here names its version.")
     old = [(p, branch) for p in named if (branch := ended(p.product, p.version, now.date()))]

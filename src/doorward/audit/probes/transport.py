@@ -2,14 +2,17 @@
 
 One handshake that accepts everything shows version, suite, certificate; one that verifies shows whether the chain is
 trusted; one for each version shows which are offered. A demand for a client certificate shows as an alert, in TLS 1.3 only
-after the handshake. Nothing is sent over any of these connections.
+after the handshake. Nothing is sent over any of these connections. On a port that is registered for TLS one more, plain,
+shows whether anything else is understood there (``record_header``).
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from doorward.audit.approach import Answer, Approach
 from doorward.audit.facts import Outcome, TlsFacts, TransportFacts
+from doorward.audit.probes.record_header import takes_plain_dicom
 from doorward.errors import PeerProtocolError, TlsFailed, TransportError
 from doorward.net.certificate import read_certificate
 from doorward.net.certificate_facts import CertificateFacts
@@ -25,12 +28,17 @@ _FIELDS = {
 
 
 def asker(
-    speaks_plain_dicom: bool | None, authorities: Path | None
+    speaks_plain_dicom: bool | None, authorities: Path | None, *, tries_plain: bool = False
 ) -> Callable[[Approach], Awaitable[Answer]]:
-    """Return the probe, told what the plain association showed and whom the operator trusts."""
+    """Return the probe, told what the plain association showed and whom the operator trusts.
+
+    ``tries_plain``: where no plain association was asked for, see whether a port that speaks TLS understands anything else.
+    """
 
     async def ask(approach: Approach) -> Answer:
         facts = await _look(approach, speaks_plain_dicom, authorities)
+        if tries_plain and facts.speaks_tls and facts.speaks_plain_dicom is None:
+            facts = replace(facts, speaks_plain_dicom=await takes_plain_dicom(approach))
         if facts.speaks_tls is None and not speaks_plain_dicom:
             return Outcome.INCONCLUSIVE, facts.detail, facts
         return Outcome.ANSWERED, "", facts
