@@ -74,3 +74,29 @@ def test_journal_that_takes_no_more_ends_nothing(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert 1 <= len(list(show(tmp_path / "journal"))) < 10
+
+
+def test_a_refusal_of_somebody_else_is_recorded_at_once_also_from_the_same_address(
+    tmp_path: Path,
+) -> None:
+    def act(noting: Noting, _: list[float]) -> None:
+        for name in ("ann", "ben", "ann"):
+            noting.refusal(replace(entry(), identity=name))
+
+    assert len(recorded(tmp_path, act)) == 2
+
+
+def test_records_of_all_addresses_together_are_bounded_and_the_rest_is_a_number(
+    tmp_path: Path,
+) -> None:
+    def act(noting: Noting, clock: list[float]) -> None:
+        for number in range(1_000):
+            noting.refusal(entry(f"192.0.2.{number}"))
+        clock[0] = 60.0
+        noting.refusal(entry("192.0.2.7"))
+
+    said = recorded(tmp_path, act)
+    most = LIMITS.refusal_records
+    assert len(said) == most + 2
+    assert said[most] == ("", f"{1_000 - most} more from other addresses")
+    assert said[-1][0] == "192.0.2.7"

@@ -123,6 +123,15 @@ async def test_fuzzy_matching_is_answered_with_a_warning(tmp_path):
 
 
 @in_loop
+async def test_keys_that_no_study_can_have_are_passed_over_with_a_warning(tmp_path):
+    async with opened(tmp_path) as archive:
+        web = await filled(archive, 1)
+        reply = await web.get("/studies?Modality=XX&MilitaryRank=1")
+    assert len(reply.json()) == 1
+    assert reply.headers["warning"].endswith("passed over: MilitaryRank, Modality.")
+
+
+@in_loop
 async def test_xml_is_not_given(tmp_path):
     async with opened(tmp_path) as archive:
         web = await filled(archive, 1)
