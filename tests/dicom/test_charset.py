@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pydicom_files
-from doorward.dicom.charset import decode_text, encode_text, parse_specific_character_set
+from doorward.dicom.charset import (
+    decode_text,
+    encode_text,
+    parse_specific_character_set,
+    understood_terms,
+)
 from doorward.dicom.walk import walk
 from doorward.errors import LocalProtocolError
 
@@ -37,6 +42,27 @@ def test_defined_terms_are_told_apart(value, terms):
     assert parse_specific_character_set(value) == terms
 
 
+#: PS3.3 Tables C.12-3 and C.12-4.
+SEQUENCES = {
+    "ISO 2022 IR 6": b"\x1b(B",
+    "ISO 2022 IR 13": b"\x1b)I",
+    "ISO 2022 IR 58": b"\x1b$)A",
+    "ISO 2022 IR 87": b"\x1b$B",
+    "ISO 2022 IR 100": b"\x1b-A",
+    "ISO 2022 IR 101": b"\x1b-B",
+    "ISO 2022 IR 109": b"\x1b-C",
+    "ISO 2022 IR 110": b"\x1b-D",
+    "ISO 2022 IR 126": b"\x1b-F",
+    "ISO 2022 IR 127": b"\x1b-G",
+    "ISO 2022 IR 138": b"\x1b-H",
+    "ISO 2022 IR 144": b"\x1b-L",
+    "ISO 2022 IR 148": b"\x1b-M",
+    "ISO 2022 IR 149": b"\x1b$)C",
+    "ISO 2022 IR 159": b"\x1b$(D",
+    "ISO 2022 IR 166": b"\x1b-T",
+    "ISO 2022 IR 203": b"\x1b-b",
+}
+
 # --- without code extensions ---------------------------------------------------------------------------
 
 #: One term, bytes and what they spell; the letters of PS3.3 Table C.12-2 above 7F.
@@ -66,6 +92,19 @@ def test_one_character_set_is_read_and_written(term, value, text):
     terms = (term,) if term else ()
     assert decode_text(value, terms) == text
     assert encode_text(text, terms) == value
+
+
+def test_every_term_without_code_extensions_that_is_said_to_be_understood_is_read_here():
+    said = {term for term in understood_terms() if not term.startswith("ISO 2022")}
+    assert said == {term for term, *_ in SINGLE} - {""}
+
+
+@pytest.mark.parametrize("term", [t for t in understood_terms() if t.startswith("ISO 2022")])
+def test_a_term_with_code_extensions_has_an_escape_sequence_that_is_read(term):
+    # Bytes of one and of two to a character; what no table has would be marked.
+    samples = (b"\xb1", b"\x30\x21", b"\xb0\xa1")
+    decoded = [decode_text(SEQUENCES[term] + one, (term,)) for one in samples]
+    assert any(UNKNOWN not in text for text in decoded)
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,12 @@ def test_a_query_says_level_and_what_to_return():
     assert parse_query({}).level == ""
 
 
+def test_an_offset_from_utc_is_returned_and_never_matched():
+    query = parse_query(view(TimezoneOffsetFromUTC="+0100"))
+    assert query.asked == {TAG_OF["TimezoneOffsetFromUTC"]}
+    assert matches(query, view(TimezoneOffsetFromUTC="-0500"))
+
+
 def test_keys_that_hold_bytes_are_named_and_match_everything():
     key = {0x00091001: Attribute("UN", ("",)), 0x7FE00010: Attribute("OW")}
     query = parse_query(key | {STEPS: Attribute("SQ", items=[key])})

@@ -51,6 +51,8 @@ _G1_BY_TERM = {
     "ISO 2022 IR 203": (b"\x1b-b", _CodeElement("iso8859_15")),
 }
 _G1_ESCAPES = dict(_G1_BY_TERM.values())
+#: The terms of the escape sequences for G0.
+_G0_TERMS = ("ISO 2022 IR 6", "ISO 2022 IR 87", "ISO 2022 IR 159")
 #: Terms that name a whole encoding and never go with code extensions (PS3.3 Table C.12-5).
 _STAND_ALONE = {"ISO_IR 192": "utf_8", "GB18030": "gb18030", "GBK": "gbk"}
 
@@ -62,6 +64,13 @@ _RESET_IN_PERSON_NAME = re.compile(rb"([\\^=\t\n\f\r])")
 _RESET_IN_WIDE = re.compile(rb"([\t\n\f\r])")
 #: Spellings of defined terms that are met in practice: "ISO-IR 100", "iso_ir_100", "ISO 2022-IR 87".
 _LOOSE_TERM = re.compile(r"(ISO)[ _-]?(2022)?[ _-]?IR[ _-]?(\d+)")
+
+
+def understood_terms() -> tuple[str, ...]:
+    """Return the defined terms of (0008,0005) that are read, those without code extensions first (PS3.3 C.12.1.1.2)."""
+    alone = (t for t, (_, element) in _G1_BY_TERM.items() if element.width == 1)
+    single = (term.replace("ISO 2022 IR", "ISO_IR") for term in alone)
+    return ("ISO_IR 6", *single, *_STAND_ALONE, *_G0_TERMS, *_G1_BY_TERM)
 
 
 def parse_specific_character_set(value: bytes) -> tuple[str, ...]:

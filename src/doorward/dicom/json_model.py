@@ -292,12 +292,15 @@ def encode_view(view: DataSetView) -> str:
 
     Bytes, which a view does not hold, are left out; an attribute without a value has none here (F.2.5).
     """
-    members = (
-        f'"{tag:08X}":{_encode_attribute(view[tag])}'
-        for tag in sorted(view)
-        if tag & 0xFFFF and (view[tag].vr in READABLE_VRS or view[tag].vr == "SQ")
-    )
-    return f"{{{','.join(members)}}}"
+    members = [encode_member(tag, view[tag]) for tag in sorted(view)]
+    return f"{{{','.join(filter(None, members))}}}"
+
+
+def encode_member(tag: int, attribute: Attribute) -> str:
+    """Return one attribute as it stands in what ``encode_view`` returns; "" for what is left out there."""
+    if not tag & 0xFFFF or not (attribute.vr in READABLE_VRS or attribute.vr == "SQ"):
+        return ""
+    return f'"{tag:08X}":{_encode_attribute(attribute)}'
 
 
 def _encode_attribute(attribute: Attribute) -> str:

@@ -9,7 +9,7 @@ What the Standard leaves open, and a conformance statement has to say (C.2.2.2.1
 * the VR of a key is the dictionary's; leading zeros, signs and exponents of IS and DS say nothing; text is compared in
   Unicode, composed (NFC), whatever character set each side came in; for names see ``person_name``, for dates ``periods``;
 * several values of a key are alternatives, unless "each of them" was negotiated; empty ones among them are passed over;
-* a data set without a value matches a universal key only, unless ``unknown_matches`` (K.2.2.1.1.1 has it so);
+* a data set without a value matches a universal key only, unless ``unknown_matches`` (docs/decisions/0010);
 * a lone "*" is universal for every VR; keys of VRs that hold bytes are not matched, and named in ``Query.unmatched``;
 * a sequence key whose item asks for nothing but return keys is universal, as one without an item is;
 * a key that cannot be understood (no date, no number, a range that ends before it begins) is refused, not guessed at.
@@ -43,6 +43,8 @@ QUERY_RETRIEVE_LEVEL = 0x00080052
 TIMEZONE_OFFSET = 0x00080201
 #: They say how to read the identifier, and are never matched (PS3.4 sections C.2.2.2 and C.4.1.1.3).
 _NOT_KEYS = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, 0x00080053, TIMEZONE_OFFSET})
+#: What is said of the identifier only. The offset is also an attribute of what is held, and returned as that.
+_NOT_RETURNED = _NOT_KEYS - {TIMEZONE_OFFSET}
 WILD_CARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _NUMBER_VRS = INTEGER_VRS | FLOAT_VRS.keys() | {"DS", "IS"}
 _MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
@@ -206,7 +208,7 @@ def parse_query(
     return Query(
         level=level[0] if level else "",
         keys=_parse_keys(identifier, rules, limits),
-        asked=frozenset(identifier) - _NOT_KEYS,
+        asked=frozenset(identifier) - _NOT_RETURNED,
         rules=rules,
     )
 
