@@ -152,6 +152,9 @@ class ForgetfulDisk:
     def read_ready(self, handle: int, length: int, offset: int) -> bytes | None:
         return None
 
+    def will_need(self, path: str) -> None:
+        pass
+
     def close(self, handle: int) -> None:
         self._handles.pop(handle, None)
 

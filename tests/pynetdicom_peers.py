@@ -46,7 +46,11 @@ COUNTERS = {
 #: How long associations may take to end after the test.
 END_S = 5.0
 #: Of several proposed transfer syntaxes pynetdicom takes the first of this list: that of our files leads it.
-TRANSFER_SYNTAXES = sorted(ALL_TRANSFER_SYNTAXES, key=lambda uid: uid != ExplicitVRLittleEndian)
+#: The last one it does not know by itself: Encapsulated Uncompressed Explicit VR Little Endian.
+TRANSFER_SYNTAXES = [
+    *sorted(ALL_TRANSFER_SYNTAXES, key=lambda uid: uid != ExplicitVRLittleEndian),
+    "1.2.840.10008.1.2.1.98",
+]
 PENDING, CANCELLED, SUCCESS = 0xFF00, 0xFE00, 0x0000
 
 

@@ -152,6 +152,44 @@ def test_every_promise_of_the_readme_has_a_test_file():
     assert list((ROOT / "tests" / "promises").glob("test_*.py"))
 
 
+def test_the_conformance_statement_names_every_status_that_the_archive_can_send():
+    """Whoever adds a status to the sources, or takes one away, says so in tools/conformance.py."""
+    import conformance
+
+    modules = (
+        *("archive/ingest", "archive/giving", "archive/services", "net/suboperations"),
+        *("archive/commitment/commitments", "archive/commitment/messages"),
+    )
+    sources = [(ROOT / f"src/doorward/{name}.py").read_text() for name in modules]
+    written = {int(found, 16) for text in sources for found in re.findall(r"\b0x(\w{4})\b", text)}
+    named = {status for rows in conformance.STATUSES.values() for status, _ in rows}
+    assert named | {status for status, _ in conformance.FAILURES} == written
+    assert not [status for status in named if f"`{status:04X}`" not in page("conformance.md")]
+
+
+def test_every_way_of_the_interoperability_matrix_names_tests_that_exist():
+    import interop_matrix
+
+    for way in interop_matrix.WAYS:
+        path, _, name = way.test.partition("::")
+        text = (ROOT / "tests" / "interop" / path).read_text()
+        assert f"def {name}(" in text, way.test
+        assert "pytest.mark.interop" in text
+    shown = {way.peer for way in interop_matrix.WAYS}
+    wanted = {
+        "storescu",
+        "findscu",
+        "movescu",
+        "getscu",
+        "storescp",
+        "pynetdicom",
+        "dicomweb-client",
+    }
+    assert wanted | {"Orthanc", "Orthanc's DICOMweb plugin"} <= shown
+    orthanc = {way.direction for way in interop_matrix.WAYS if way.peer == "Orthanc"}
+    assert orthanc == {"to us", "from us"}
+
+
 def test_make_docs_check_sees_a_stale_page(tmp_path, monkeypatch):
     (tmp_path / "limits.md").write_text(page("limits.md").replace("bytes", "bits"))
     monkeypatch.setattr(docs, "DOCS", tmp_path)

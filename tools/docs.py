@@ -260,12 +260,18 @@ def archive_settings_page() -> str:
     )
 
 
+def archive_interop_page() -> str:
+    sys.path.append(str(TESTS))  # as for the doors
+    return str(importlib.import_module("interop_matrix").page())
+
+
 def conformance_page() -> str:
     return str(importlib.import_module("conformance").page())
 
 
 #: file -> (what it is drawn from, the function that draws it)
 PAGES: dict[str, tuple[str, Callable[[], str]]] = {
+    "archive-interop.md": ("tests/interop_matrix.py", archive_interop_page),
     "archive-settings.md": ("src/doorward/archive/settings.py", archive_settings_page),
     "checks.md": ("src/doorward/audit/checks", checks_page),
     "cli.md": ("src/doorward/cli", cli_page),

@@ -60,9 +60,6 @@ class Limits:
         "bytes",
         "one C-FIND identifier held in memory; a worklist item with sequences is below 100 KiB",
     )
-    operations_in_flight: int = _bound(
-        64, "operations", "PS3.7 D.3.3.3: what we perform at a time on one association"
-    )
     store_bytes: int = _bound(
         4_294_967_296,
         "bytes",
@@ -213,6 +210,16 @@ class Limits:
     web_refusal_s: float = _bound(
         60.0, "seconds", "between two records of refusals of one address"
     )
+    refusal_records: int = _bound(
+        600, "records", "of refusals of all addresses in that time, some 300 KiB; more are counted"
+    )
+    metrics_totals_s: float = _bound(
+        60.0, "seconds", "between two counts of all that is held, for whoever watches"
+    )
+    log_refusals: int = _bound(
+        120, "lines", "about refusals on standard error in a minute; more are counted"
+    )
+    log_refusals_s: float = _bound(60.0, "seconds", "for which they are counted")
     web_ready_s: float = _bound(5.0, "seconds", "for the index to answer whether it is ready")
     openid_logins: int = _bound(
         1_000, "logins", "begun at an OpenID provider from which nobody has come back yet"
@@ -478,7 +485,9 @@ class Limits:
     blob_read_bytes: int = _bound(
         134_217_728, "bytes", "read at once; a frame of a tomosynthesis has some 20 MB"
     )
-    blob_chunk_bytes: int = _bound(262_144, "bytes", "read at a time where a whole blob is sent")
+    blob_chunk_bytes: int = _bound(
+        1_048_576, "bytes", "read at a time where a whole blob is sent: an image in one go"
+    )
     blob_write_threads: int = _bound(
         8, "threads", "that write and sync; the journal of the disk gained nothing from 16 or 32"
     )
@@ -655,6 +664,15 @@ class Limits:
         1_000_000, "frames", "of one instance; a whole slide at 240 nm has some 250,000 tiles"
     )
     index_page: int = _bound(256, "answers", "of a query read at once and held in memory")
+    index_now_steps: int = _bound(
+        3_000, "steps", "of SQLite for a query in the event loop, 0.3 ms; one UID needs 100"
+    )
+    index_now_answers: int = _bound(
+        32, "answers", "of a query in the event loop; more are read by a thread"
+    )
+    query_writers: int = _bound(
+        64, "kinds of answers", "whose headers are kept: what a device asks for stays the same"
+    )
     index_numbers: int = _bound(
         65_536, "rows", "that a query finds at once, eight bytes each; then it looks for more"
     )
@@ -842,6 +860,9 @@ class Limits:
     )
     journal_waiting: int = _bound(
         10_000, "records", "that wait for the disk, some 400 bytes each; then an operation fails"
+    )
+    journal_query_lag_s: float = _bound(
+        0.05, "seconds", "until the record of a query is synced; a power cut may take it until then"
     )
     journal_clock_s: float = _bound(
         1.0, "seconds", "that a clock may go back unnoted: time servers correct by less"

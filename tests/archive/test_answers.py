@@ -5,7 +5,7 @@ import io
 import pydicom
 import pytest
 
-from doorward.archive.answers import encode_answer
+from doorward.archive.answers import AnswerWriter
 from doorward.archive.index.levels import Level
 from doorward.dicom.attributes import Attribute
 from doorward.dicom.walk import Syntax
@@ -16,7 +16,7 @@ ROWS = 0x00280010
 
 
 def answered(found, asked, syntax=Syntax.EXPLICIT_LITTLE):
-    raw = encode_answer(found, asked, Level.STUDY, "DOORWARD", syntax)
+    raw = AnswerWriter(asked, Level.STUDY, "DOORWARD", syntax).write(found)
     return _read(raw, syntax)
 
 
@@ -64,6 +64,7 @@ def test_ascii_says_nothing():
 def test_a_value_that_is_too_long_for_its_vr_is_passed_on():
     found = view({"PatientID": "x" * 200})
 
-    raw = encode_answer(found, {0x00100020}, Level.STUDY, "DOORWARD", Syntax.EXPLICIT_LITTLE)
+    writer = AnswerWriter({0x00100020}, Level.STUDY, "DOORWARD", Syntax.EXPLICIT_LITTLE)
+    raw = writer.write(found)
 
     assert b"x" * 200 in raw

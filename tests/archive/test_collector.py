@@ -5,6 +5,7 @@ import re
 import ssl
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -110,3 +111,15 @@ async def test_a_spool_that_fails_is_said_once_and_raises_nothing(tmp_path, cred
         collector.take(record(1))
         collector.take(record(2))
     assert caplog.text.count("an audit message is not sent") == 1
+
+
+@in_loop
+async def test_figures_tell_what_waits_and_for_how_long(tmp_path, credentials):
+    async with collecting(tmp_path, credentials, 1, []) as collector:
+        later = NOON + timedelta(seconds=90)
+        assert collector.figures(later).oldest_s == 0.0
+        collector.take(record())
+        found = collector.figures(later)
+        assert (found.oldest_s, found.delivered, found.refused) == (90.0, 0, 0)
+        assert 0 < found.size_bytes < found.most_bytes
+        assert collector.figures(NOON - timedelta(seconds=1)).oldest_s == 0.0

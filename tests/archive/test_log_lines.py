@@ -53,3 +53,13 @@ def test_programs_get_one_object_with_the_time_in_utc():
     stated = json.loads(JsonLines().format(record("ready", level=logging.ERROR)))
     assert stated.pop("time").endswith("+00:00")
     assert stated == {"level": "error", "logger": "doorward.archive", "message": "ready"}
+
+
+def test_fields_are_words_or_quoted_and_stay_one_line():
+    one = record("refused")
+    one.fields = {"peer": "10.0.0.9", "reason": 'No "rule" lets\nyou', "none": "", "record": 7}
+    text = TextLines(is_coloured=False).format(one)
+    quoted = '"No \\"rule\\" lets\\nyou"'
+    assert text == f'doorward: refused peer=10.0.0.9 reason={quoted} none="" record=7'
+    stated = json.loads(JsonLines().format(one))
+    assert (stated["reason"], stated["record"]) == (one.fields["reason"], 7)

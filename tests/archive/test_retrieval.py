@@ -64,11 +64,11 @@ def test_an_identifier_that_leaves_it_open_is_refused(level, keys):
 
 @in_loop
 async def test_only_what_is_wanted_is_found_and_read_as_it_came(tmp_path):
-    sent = [
-        instance(f"2.25.{n}", bytes([n]) * 300_000, StudyInstanceUID="2.25.9") for n in (1, 2, 3)
-    ]
+    sent = [instance(f"2.25.{n}", bytes([n]) * 2_000, StudyInstanceUID="2.25.9") for n in (1, 2, 3)]
     async with (
-        opened(tmp_path, [legacy("ct1", "modality")]) as archive,
+        opened(
+            tmp_path, [legacy("ct1", "modality")], limits=limits(blob_chunk_bytes=1_024)
+        ) as archive,
         served(archive, is_legacy=True) as port,
     ):
         async with calling_as("CT1", port) as modality:
@@ -110,3 +110,18 @@ def test_an_instance_is_written_anew_by_whoever_can_and_else_not_at_all():
     one = StoredInstance("held", None, Rewriter())
     assert one.other_syntaxes == ("held", "1.2.3")
     assert one.written_in({"1.2.3"}) == ("held", {"1.2.3"})
+
+
+@in_loop
+async def test_what_follows_is_read_ahead_and_what_is_gone_hinders_nobody(tmp_path):
+    sent = instance("2.25.1", StudyInstanceUID="2.25.9")
+    async with (
+        opened(tmp_path, [legacy("ct1", "modality")]) as archive,
+        served(archive, is_legacy=True) as port,
+    ):
+        async with calling_as("CT1", port) as modality:
+            assert await store(modality, sent) == 0
+        [held] = await archive.index.instances_with(["2.25.1"])
+        for following in ("", held.digest, "0" * 64):
+            one = StoredInstance(held, archive.blobs, None, following)
+            assert b"".join([p async for p in one.pieces()]) == sent.data_set

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from archive_folders import ct1, ephemeral, journalled, made
+from blob_stores import put
 from doorward.access.journal.record import Event
+from doorward.archive.blobs.store import BlobStore
 from doorward.archive.folder import Folder
 from doorward.archive.running import journal_changes, run
 from doorward.archive.settings import LegacyPort
@@ -121,3 +123,20 @@ async def test_an_index_that_is_missing_or_newer_is_refused(tmp_path, caplog):
     with pytest.raises(ConfigError, match="index is missing") as caught:
         await run(folder, stop=asyncio.Event(), notifier=Notifier())
     assert "reindex" in caught.value.hint
+
+
+async def left_behind(folder):
+    """Store a blob that no row names, as a crash leaves it."""
+    store = BlobStore.open(folder.blobs)
+    await put(store, b"of which nobody was told")
+    await asyncio.to_thread(store.close)
+
+
+@in_loop
+async def test_what_a_crash_left_in_the_blobs_goes_when_it_starts(tmp_path, caplog):
+    folder = await asyncio.to_thread(made, tmp_path / "pacs")
+    await left_behind(folder)
+    swept = (Event.UPKEEP, "sweep", "1 blobs, 24 bytes, of which nobody was told")
+    async with running(folder, caplog):
+        await until(lambda: swept in journalled(folder))
+    assert not list(folder.blobs.glob("blobs/*/*"))

@@ -27,6 +27,7 @@ def test_what_is_shipped_is_weak_nowhere_and_listens_on_this_machine_alone():
     (
         ({"dicom": replace(SHIPPED.dicom, addresses=("0.0.0.0",))}, "dicom.addresses"),
         ({"dicom": replace(SHIPPED.dicom, addresses=("::1", "10.0.0.7"))}, "10.0.0.7 port 2762"),
+        ({"dicom": replace(SHIPPED.dicom, user_identity=True)}, "dicom.user_identity"),
         ({"https": replace(SHIPPED.https, addresses=("::",))}, "https.addresses"),
         ({"https": replace(SHIPPED.https, allowed_origins=("https://v.example",))}, "v.example"),
         ({"legacy_port": (LegacyPort(name="old"),)}, "legacy_port old"),

@@ -9,9 +9,10 @@ import pytest
 from archive_folders import NOW, appended, ct1, journalled, made, rewritten
 from doorward.access.identity import Register
 from doorward.access.journal.record import Event
+from doorward.access.people import PEOPLE
 from doorward.archive.archive import Archive
 from doorward.archive.devices import revoke_device
-from doorward.archive.folder import REGISTER
+from doorward.archive.folder import REGISTER, TOKENS
 from doorward.archive.settings import DestinationRow
 from doorward.archive.watching import Watch, marks
 from doorward.errors import ConfigError
@@ -153,6 +154,25 @@ async def test_it_looks_again_and_again(tmp_path):
             running = tasks.create_task(watch.run())
             await asyncio.to_thread(ct1, folder)
             await until(lambda: archive.settings.register.has("ct1"))
+            running.cancel()
+
+
+@in_loop
+async def test_a_token_or_password_that_is_changed_ends_what_runs_by_it(tmp_path):
+    async with watched(tmp_path) as (folder, _, watch, doors):
+        for name in (TOKENS, PEOPLE):
+            folder.vault().write(name, b"damaged\n")
+            assert await watch.look()
+        assert doors.ended == 2
+
+
+@in_loop
+async def test_whose_time_is_over_is_ended_without_any_change(tmp_path):
+    async with watched(tmp_path) as (folder, _, watch, doors):
+        folder.limits = limits(archive_watch_s=0.01)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(watch.run())
+            await until(lambda: doors.ended > 1)
             running.cancel()
 
 

@@ -1,12 +1,17 @@
 """``doorward archive init|run|renew|unit``: what a person sees, and every mistake in one line."""
 
+import re
 import socket
+import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from archive_commands import Terminal, archive_process, free_ports
 from archive_folders import appended
 from doorward.archive.folder import OPENID_SECRET, SERVER
+from doorward.cli import archive
 
 
 @pytest.fixture
@@ -119,3 +124,20 @@ def test_run_speaks_json_where_the_settings_say_so(terminal):
         assert running.until("HTTPS on"), running.lines
         running.stop()
     assert all(line.startswith('{"time": "') for line in running.lines)
+
+
+def test_a_missing_extra_is_one_sentence_that_says_what_to_install(terminal, monkeypatch):
+    monkeypatch.setitem(sys.modules, "starlette", None)  # what an import meets that finds nothing
+    assert terminal("init") == 2
+    assert "starlette" in terminal.err
+    assert "uvicorn" not in terminal.err
+    assert "pip install 'doorward[archive]'" in terminal.err
+    assert len(terminal.err.splitlines()) == 2
+    assert not terminal.place.exists()
+
+
+def test_everything_that_the_extra_installs_is_looked_for():
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    extra = tomllib.loads(project.read_text())["project"]["optional-dependencies"]["archive"]
+    names = {re.match(r"[a-z0-9-]+", one)[0].replace("-", "_") for one in extra}
+    assert {name.removesuffix("_cffi") for name in names} == set(archive._NEEDED)

@@ -1,5 +1,6 @@
 """Associations as conversations: alone by playbook, in pairs back to back, and under any bytes at all."""
 
+import random
 import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from doorward.limits import DEFAULT_LIMITS
 from doorward.wire.association import Association, Role
 from doorward.wire.command import CEchoRequest, CEchoResponse, CFindRequest, CFindResponse
 from doorward.wire.dimse import encode_command
-from doorward.wire.encode import encode_pdu
+from doorward.wire.encode import encode_data_values, encode_pdu
 from doorward.wire.events import (
     Aborted,
     AssociateAccepted,
@@ -433,6 +434,26 @@ def test_no_pdu_is_longer_than_the_peer_takes(announced, most):
     # each PDU carries one value: twelve bytes of header before its fragment
     assert b"".join(pdu[12:] for pdu in pdus if not pdu[11] & 1) == data_set
     assert [pdu[11] for pdu in pdus if pdu[11] & 2] == [3, 2]
+
+
+def test_a_long_piece_is_sent_as_it_is_cut_to_what_the_peer_takes():
+    for announced, size in ((20_000, 70_002), (0, 40_000), (64, 20_000)):
+        small = replace(AC, user_information=replace(AC.user_information, max_pdu_bytes=announced))
+        association = established(accept=small).association
+        other = established(accept=small).association
+        piece = random.Random(size).randbytes(size)
+        for is_last in (False, True):
+            association.send_fragment(3, piece, is_last=is_last)
+            sent = association.take_outgoing()
+            views = [part for part in sent if isinstance(part, memoryview)]
+            assert all(view.obj is piece for view in views)
+            assert bool(views) == (announced != 64)
+            expected = encode_data_values(3, False, piece, announced, is_last=is_last)
+            assert b"".join(sent) == b"".join(expected)
+            other.send_fragment(3, b"short!", is_last=is_last)
+            assert other.take_outgoing() == encode_data_values(
+                3, False, b"short!", announced, is_last=is_last
+            )
 
 
 def test_a_data_set_can_be_sent_piece_by_piece():

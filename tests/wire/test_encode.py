@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from doorward.errors import LocalProtocolError
 from doorward.limits import DEFAULT_LIMITS
 from doorward.wire.decode import decode_pdu, decode_values
-from doorward.wire.encode import encode_data_values, encode_pdu, encode_values
+from doorward.wire.encode import (
+    encode_data_parts,
+    encode_data_values,
+    encode_pdu,
+    encode_values,
+)
 from doorward.wire.pdu import (
     IS_COMMAND,
     IS_LAST,
@@ -439,3 +444,14 @@ def test_pynetdicom_reads_and_rewrites_user_information_alike(user_information):
         # pynetdicom 3.0.4 reads an empty primary field as two zero bytes
         assert oracle.user_identity.primary_field == identity.primary or not identity.primary
         assert oracle.user_identity.user_identity_type == identity.type
+
+
+@pytest.mark.parametrize("context_id", (0, 2, 257))
+def test_parts_for_a_context_that_cannot_be_are_refused(context_id):
+    with pytest.raises(LocalProtocolError):
+        encode_data_parts(context_id, b"1234", 16_384, is_last=True)
+
+
+def test_parts_for_a_peer_that_takes_no_fragment_are_refused():
+    with pytest.raises(LocalProtocolError):
+        encode_data_parts(1, b"1234", 7, is_last=True)

@@ -5,7 +5,6 @@ dcmqrscp is not asked: its table ends long before. Both are asked by the same cl
 for QIDO, Orthanc plain HTTP, as each does where nothing else is set.
 """
 
-import asyncio
 import http.client
 import io
 import json
@@ -18,13 +17,11 @@ from itertools import groupby
 from urllib.parse import urlencode
 
 from doorward.archive.index.entry import Entry
-from doorward.audit.scope import Scope
 from doorward.dicom.values import Attribute, encode_identifier
 from doorward.dicom.walk import Syntax
-from doorward.net.client import Proposal, Requestor, associate
 from doorward.net.tls import client_context
-from doorward.wire.uids import IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_FIND
-from measures import archive_host, index
+from doorward.wire.uids import STUDY_ROOT_FIND
+from measures import archive_client, archive_host, index
 from measures.archive_peers import Contestant
 from measures.figures import Figure, Missing, Row, compared
 from measures.processes import HOST, Broken
@@ -134,41 +131,19 @@ Ask = Callable[[Contestant, Sequence[Keys]], Asked]
 
 def find(one: Contestant, keys: Sequence[Keys]) -> Asked:
     """Ask by C-FIND."""
-    return asyncio.run(_find(one, keys))
-
-
-async def _find(one: Contestant, keys: Sequence[Keys]) -> Asked:
     asked = Asked()
-    proposal = Proposal(
-        called_ae_title=one.title,
-        calling_ae_title=archive_host.CALLING,
-        contexts=[(STUDY_ROOT_FIND, (IMPLICIT_VR_LITTLE_ENDIAN,))],
-    )
-    async with associate(HOST, one.port, proposal, gate=Scope.loopback()) as requestor:
+    with archive_client.calling(one.port, one.title, [STUDY_ROOT_FIND]) as line:
         for wanted in keys:
-            await _find_once(requestor, wanted, asked)
+            # The same attributes come back whatever is asked for.
+            elements: list[Attribute] = [
+                (tag, vr, wanted.get(keyword, "")) for keyword, (tag, vr) in _KEYS.items()
+            ]
+            elements.append((0x0008_0052, "CS", "STUDY"))
+            identifier = encode_identifier(elements, Syntax.IMPLICIT_LITTLE)
+            begun = time.perf_counter()
+            asked.answers += archive_client.find(line, STUDY_ROOT_FIND, identifier)
+            asked.took.append(time.perf_counter() - begun)
     return asked
-
-
-async def _find_once(requestor: Requestor, wanted: Keys, asked: Asked) -> None:
-    # The same attributes come back whatever is asked for.
-    elements: list[Attribute] = [
-        (tag, vr, wanted.get(keyword, "")) for keyword, (tag, vr) in _KEYS.items()
-    ]
-    elements.append((0x0008_0052, "CS", "STUDY"))
-    identifier = encode_identifier(elements, Syntax.IMPLICIT_LITTLE)
-    answers = 0
-
-    def count(_status: int, _answer: object) -> None:
-        nonlocal answers
-        answers += 1
-
-    begun = time.perf_counter()
-    result = await requestor.find(STUDY_ROOT_FIND, identifier, count)
-    asked.took.append(time.perf_counter() - begun)
-    if result.final_status != 0:
-        raise Broken(f"a C-FIND ended with {result.final_status}")
-    asked.answers += answers
 
 
 def connection_to(one: Contestant) -> http.client.HTTPConnection:

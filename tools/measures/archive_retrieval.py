@@ -4,26 +4,19 @@ What is retrieved was stored before by the same sender, so it may lie in the mem
 read and dropped. Ours speaks TLS with a client certificate for WADO, Orthanc plain HTTP.
 """
 
-import asyncio
 import http.client
 import time
 from collections.abc import Callable, Iterator
 
-from doorward.audit.scope import Scope
 from doorward.dicom.values import encode_identifier
 from doorward.dicom.walk import Syntax
-from doorward.net.client import Proposal, associate
-from doorward.net.transfer import get
-from doorward.wire.command import CStoreRequest
-from doorward.wire.negotiation import AcceptedContext
-from doorward.wire.pdu import RoleSelection
-from doorward.wire.uids import CT_IMAGE_STORAGE, IMPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_GET
-from measures import archive_host
+from doorward.wire.uids import CT_IMAGE_STORAGE, STUDY_ROOT_GET
+from measures import archive_client
 from measures.archive_ingest import CT_BYTES
 from measures.archive_peers import Contestant
 from measures.archive_queries import connection_to
 from measures.figures import Row, compared, rate
-from measures.processes import HOST, Broken, report
+from measures.processes import Broken, report
 
 INSTANCES = 120
 #: Issue 5.
@@ -31,51 +24,21 @@ TARGET = 2.0
 _SERIES = 77
 STUDY_UID = f"2.25.{10**8 + _SERIES}"
 _READ_BYTES = 1_048_576
-_SYNTAX = (IMPLICIT_VR_LITTLE_ENDIAN,)
-
-
-class _Dropped:
-    """One instance that is read and dropped."""
-
-    def fragment(self, fragment: bytes) -> None:
-        """Drop it."""
-
-    def end(self) -> int:
-        """Say that it was taken."""
-        return 0
-
-    def abandon(self) -> None:
-        """Nothing is kept."""
-
-
-def _take(_context: AcceptedContext, _request: CStoreRequest) -> _Dropped:
-    return _Dropped()
-
-
-async def _get(one: Contestant, wanted: int) -> float:
-    proposal = Proposal(
-        called_ae_title=one.title,
-        calling_ae_title=archive_host.CALLING,
-        contexts=[(STUDY_ROOT_GET, _SYNTAX), (CT_IMAGE_STORAGE, _SYNTAX)],
-        role_selections=(
-            RoleSelection(sop_class_uid=CT_IMAGE_STORAGE, scu_role=True, scp_role=True),
-        ),
-    )
-    identifier = encode_identifier(
-        ((0x0008_0052, "CS", "STUDY"), (0x0020_000D, "UI", STUDY_UID)), Syntax.IMPLICIT_LITTLE
-    )
-    async with associate(HOST, one.port, proposal, gate=Scope.loopback()) as requestor:
-        begun = time.perf_counter()
-        result = await get(requestor, STUDY_ROOT_GET, identifier, _take)
-        seconds = time.perf_counter() - begun
-    if result.status != 0 or result.completed != wanted:
-        raise Broken(f"C-GET from {one.name} ended with {result.status:04X}")
-    return wanted / seconds
 
 
 def c_get(one: Contestant, wanted: int) -> float:
     """Return the instances a second of one C-GET."""
-    return asyncio.run(_get(one, wanted))
+    identifier = encode_identifier(
+        ((0x0008_0052, "CS", "STUDY"), (0x0020_000D, "UI", STUDY_UID)), Syntax.IMPLICIT_LITTLE
+    )
+    contexts, takes = [STUDY_ROOT_GET, CT_IMAGE_STORAGE], [CT_IMAGE_STORAGE]
+    with archive_client.calling(one.port, one.title, contexts, takes) as line:
+        begun = time.perf_counter()
+        instances = archive_client.get(line, STUDY_ROOT_GET, identifier)
+        seconds = time.perf_counter() - begun
+    if instances != wanted:
+        raise Broken(f"C-GET from {one.name} gave {instances} instances")
+    return wanted / seconds
 
 
 def wado(one: Contestant, wanted: int) -> float:
@@ -89,8 +52,9 @@ def wado(one: Contestant, wanted: int) -> float:
     if answer.status != http.client.OK:
         raise Broken(f"WADO from {one.name} was answered with {answer.status}")
     size = 0
-    while piece := answer.read(_READ_BYTES):
-        size += len(piece)
+    buffer = bytearray(_READ_BYTES)
+    while count := answer.readinto(buffer):
+        size += count
     seconds = time.perf_counter() - begun
     connection.close()
     if size < wanted * CT_BYTES * 0.9:

@@ -1,11 +1,16 @@
-"""What an index has found, as the identifier of a C-FIND response (PS3.4 section C.4.1.1.3).
+"""What an index has found, as the identifiers of C-FIND responses (PS3.4 section C.4.1.1.3).
 
 What was asked for comes back, empty where it is not known. Text is Unicode here, so an answer that is not ASCII says
 ISO_IR 192 whatever the question was written in. Values are passed on as they were received, too long ones too.
+
+Theory of operation. A hundred thousand answers of one query differ in their values only, so the headers are made once;
+most values are text, for which a header needs no more than a length. All others go through ``encode_identifier``.
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from struct import Struct
+from typing import Literal
 
 from doorward.archive.index.levels import Level
 from doorward.dicom.attributes import FLOAT_VRS, INTEGER_VRS, TEXT_VRS, Attribute, DataSetView
@@ -13,25 +18,78 @@ from doorward.dicom.query import QUERY_RETRIEVE_LEVEL
 from doorward.dicom.tags import vr_of
 from doorward.dicom.values import SPECIFIC_CHARACTER_SET, encode_identifier
 from doorward.dicom.values import Attribute as Encodable
-from doorward.dicom.walk import Syntax
+from doorward.dicom.walk import LONG_VRS, Syntax
+from doorward.limits import DEFAULT_LIMITS
 
 _RETRIEVE_AE_TITLE = 0x00080054
-_MADE_HERE = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, _RETRIEVE_AE_TITLE})
 #: A value of the short form has a length of 16 bits, and an even one (PS3.5 section 7.1.2).
 _MOST_BYTES = 65_534
 _UTF_8 = "ISO_IR 192"
 
 
-def encode_answer(
-    view: DataSetView, asked: Collection[int], level: Level, ae_title: str, syntax: Syntax
-) -> bytes:
-    """Return one identifier with the ``asked`` attributes, the level, and from where it can be retrieved."""
-    elements = [_element(tag, view.get(tag), syntax) for tag in asked if tag not in _MADE_HERE]
-    elements.append((QUERY_RETRIEVE_LEVEL, "CS", level.name))
-    elements.append((_RETRIEVE_AE_TITLE, "AE", ae_title))
-    if any(not _is_ascii(view[tag]) for tag in asked if tag in view):
-        elements.append((SPECIFIC_CHARACTER_SET, "CS", _UTF_8))
-    return encode_identifier(elements, syntax)
+class AnswerWriter:
+    """Writes the identifiers of one query: the ``asked`` attributes, the level, from where it can be retrieved."""
+
+    def __init__(self, asked: Collection[int], level: Level, ae_title: str, syntax: Syntax) -> None:
+        self._syntax = syntax
+        self._order: Literal["big", "little"] = "big" if syntax is Syntax.EXPLICIT_BIG else "little"
+        self._character_set = self._whole(SPECIFIC_CHARACTER_SET, "CS", _UTF_8)
+        always = {
+            QUERY_RETRIEVE_LEVEL: self._whole(QUERY_RETRIEVE_LEVEL, "CS", level.name),
+            _RETRIEVE_AE_TITLE: self._whole(_RETRIEVE_AE_TITLE, "AE", ae_title),
+        }
+        #: Tag -> what is written where it is not known, or in any case (then it is in no view); in the order of tags.
+        self._parts = {
+            tag: always.get(tag) or self._whole(tag, vr_of(tag), b"")
+            for tag in sorted({*asked, *always} - {SPECIFIC_CHARACTER_SET})
+        }
+        self._made_here = always.keys()
+        #: Where the character set stands.
+        self._place = sum(tag < SPECIFIC_CHARACTER_SET for tag in self._parts)
+        #: Tag and VR -> what stands before the length of a text, and of how many bytes that is.
+        self._heads: dict[tuple[int, str], tuple[bytes, int]] = {}
+
+    def write(self, view: DataSetView) -> bytes:
+        """Return one identifier."""
+        parts: list[bytes] = []
+        is_ascii = True
+        for tag, otherwise in self._parts.items():
+            attribute = view.get(tag)
+            if attribute is None or tag in self._made_here:
+                parts.append(otherwise)
+            elif attribute.vr in TEXT_VRS:
+                text = "\\".join(attribute.values)
+                is_ascii = is_ascii and text.isascii()
+                parts.append(self._text(tag, attribute.vr, text))
+            else:
+                is_ascii = is_ascii and _is_ascii(attribute)
+                parts.append(
+                    encode_identifier([_element(tag, attribute, self._syntax)], self._syntax)
+                )
+        if not is_ascii:
+            parts.insert(self._place, self._character_set)
+        return b"".join(parts)
+
+    def _whole(self, tag: int, vr: str, value: str | bytes) -> bytes:
+        return encode_identifier([(tag, vr, value)], self._syntax)
+
+    def _text(self, tag: int, vr: str, text: str) -> bytes:
+        head = self._heads.get((tag, vr))
+        if head is None:
+            # Without its length: what is left of the element when it is empty.
+            width = 2 if self._syntax is not Syntax.IMPLICIT_LITTLE and vr not in LONG_VRS else 4
+            head = self._heads[tag, vr] = self._whole(tag, vr, b"")[:-width], width
+        before, width = head
+        raw = text.encode("utf-8", "replace")[:_MOST_BYTES]
+        if len(raw) % 2:
+            raw += b"\0" if vr == "UI" else b" "
+        return before + len(raw).to_bytes(width, self._order) + raw
+
+
+@lru_cache(DEFAULT_LIMITS.query_writers)
+def writer_of(asked: frozenset[int], level: Level, ae_title: str, syntax: Syntax) -> AnswerWriter:
+    """Return the writer for such queries: whoever asks once asks the same attributes again."""
+    return AnswerWriter(asked, level, ae_title, syntax)
 
 
 def _is_ascii(attribute: Attribute) -> bool:
@@ -40,9 +98,7 @@ def _is_ascii(attribute: Attribute) -> bool:
     )
 
 
-def _element(tag: int, attribute: Attribute | None, syntax: Syntax) -> Encodable:
-    if attribute is None:
-        return tag, vr_of(tag), b""
+def _element(tag: int, attribute: Attribute, syntax: Syntax) -> Encodable:
     vr, values, items = attribute
     if vr == "SQ":
         inner = [

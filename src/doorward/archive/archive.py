@@ -11,7 +11,7 @@ Opened in this order, closed in the other one: what is still going on may write 
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -33,6 +33,7 @@ from doorward.archive.pixels.rendering import Renderer
 from doorward.archive.pixels.transcoding import Transcoder
 from doorward.archive.pixels.workers import Workers
 from doorward.archive.services import DicomServices, Settings
+from doorward.archive.timings import Timings
 from doorward.archive.viewing import Viewing
 from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS, Limits
@@ -41,6 +42,19 @@ from doorward.limits import DEFAULT_LIMITS, Limits
 def _now() -> datetime:
     """Return the time in the zone of this machine: the policy counts the ages of studies from its day."""
     return datetime.now().astimezone()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How the journal keeps queries."""
+
+    #: Their values too, which are patient data.
+    keeps_values: bool = False
+    #: On the disk before they are answered, not within ``journal_query_lag_s``.
+    syncs_queries: bool = False
+
+
+_KEEPING = Keeping()
 
 
 class Archive:
@@ -64,7 +78,10 @@ class Archive:
         self.now = now
         self.volume = Volume(key=secrets.token_bytes(32), limits=limits)
         #: What both doors share: DIMSE (``services``) and DICOMweb (``archive.web``).
-        self.ingest = Ingest(blobs=blobs, index=index, journal=journal, limits=limits)
+        self.timings = Timings()
+        self.ingest = Ingest(
+            blobs=blobs, index=index, journal=journal, limits=limits, timings=self.timings
+        )
         #: Decoders, in processes of their own; started when the first image has to be decoded.
         self.workers = Workers(limits)
         self.renderer = Renderer(blobs, index, self.workers, limits)
@@ -109,13 +126,12 @@ class Archive:
         destinations: Iterable[Destination] = (),
         takes_user_identity: bool = False,
         written: Callable[[Record], None] | None = None,
-        keeps_values: bool = False,
+        keeping: Keeping = _KEEPING,
         limits: Limits = DEFAULT_LIMITS,
         now: Callable[[], datetime] = _now,
     ) -> Self:
         """Open the archive in a folder, made where there is none. Its start is in the journal when this returns.
 
-        ``keeps_values``: the journal also keeps the values of queries, which are patient data.
         ``written`` is called with each record of the journal that has reached the disk (see ``Journal``). An empty register
         or no rules serve nobody. Raises ConfigError where another process has it or something else lies
         there, or where a destination comes twice; StorageError.
@@ -128,9 +144,7 @@ class Archive:
             destinations=known,
             takes_user_identity=takes_user_identity,
         )
-        blobs, index, journal = await asyncio.to_thread(
-            _open, folder, limits, written, keeps_values=keeps_values
-        )
+        blobs, index, journal = await asyncio.to_thread(_open, folder, limits, written, keeping)
         transactions = Transactions(folder / "commitments", limits)
         archive = cls(blobs, index, journal, settings, limits, now, transactions)
         try:
@@ -180,8 +194,7 @@ def _open(
     folder: Path,
     limits: Limits,
     written: Callable[[Record], None] | None,
-    *,
-    keeps_values: bool,
+    keeping: Keeping,
 ) -> tuple[BlobStore, Index, Journal]:
     disk = LocalDisk()
     disk.make_folder(str(folder))
@@ -195,7 +208,11 @@ def _open(
         index = Index.open(folder / "index", limits=limits)
         try:
             journal = Journal(
-                folder / "journal", written=written, keeps_values=keeps_values, limits=limits
+                folder / "journal",
+                written=written,
+                keeps_values=keeping.keeps_values,
+                syncs_all=keeping.syncs_queries,
+                limits=limits,
             )
         except BaseException:
             index.close()

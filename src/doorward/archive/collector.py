@@ -9,15 +9,17 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from doorward.access.audit_message import AuditSource, audit_message, severity
 from doorward.access.journal.record import Entry, Event, Outcome, Record
 from doorward.access.spool import Spool
+from doorward.archive.figures import SpoolFigures
 from doorward.archive.folder import Folder
 from doorward.archive.settings import Settings
 from doorward.errors import DoorwardError, ScopeError, StorageError
 from doorward.limits import Limits
-from doorward.net.syslog_tls import Origin, SyslogSender, syslog_message
+from doorward.net.syslog_tls import Origin, SyslogSender, syslog_message, time_of
 from doorward.net.tls import client_context
 
 _log = logging.getLogger("doorward.archive")
@@ -45,6 +47,7 @@ class Collector:
     ) -> None:
         chosen = settings.audit_messages
         self._note = note
+        self._limits = limits
         self._source = AuditSource(
             source_id=settings.site.name, process=_PROCESS, ae_titles=(settings.dicom.ae_title,)
         )
@@ -105,6 +108,21 @@ class Collector:
             await self.sender.run()
         except StorageError as error:
             _log.warning("audit messages are no longer sent: %s", error)
+
+    def figures(self, now: datetime) -> SpoolFigures:
+        """Return how the sending stands. Blocks. Raises StorageError."""
+        oldest = next(iter(self._spool.peek(1)), None)
+        waited_s = 0.0
+        if oldest is not None:
+            waited_s = max(0.0, (now - time_of(oldest)).total_seconds())
+        return SpoolFigures(
+            size_bytes=self._spool.size_bytes,
+            most_bytes=self._limits.spool_bytes,
+            oldest_s=waited_s,
+            delivered=self.sender.delivered,
+            refused=self._spool.refused,
+            failures=self.sender.failures,
+        )
 
     def close(self) -> None:
         """Close the spool; what waits there is sent after the next start."""

@@ -151,6 +151,9 @@ class Giving:
         try:
             wanted = wanted_of(view, level)
         except PeerProtocolError:
+            event = Event.MOVE if record.destination else Event.RETRIEVE
+            failed = replace(record, event=event, outcome=Ending.FAILED)
+            await self.journal.write(replace(failed, reason=_DOES_NOT_FIT.comment).by(identity))
             return _DOES_NOT_FIT
         given = await self.choose(wanted, record, identity, rules, now)
         if isinstance(given, Given):
@@ -198,7 +201,11 @@ class Giving:
             return Refusal(why=Why.TOO_MANY, reason=f"More than {error.limit} allows"[:64])
         except StorageError:
             return Refusal(why=Why.STORAGE, reason="The storage has failed")
-        sent = [StoredInstance(one, self.blobs, self.rewriter) for one in instances]
+        following = [one.digest for one in instances[1:]] + [""]
+        sent = [
+            StoredInstance(one, self.blobs, self.rewriter, after)
+            for one, after in zip(instances, following, strict=False)
+        ]
         return Given(instances=sent, record=record)
 
     async def unknown(self, record: Record) -> Answer:

@@ -29,7 +29,7 @@ from doorward.errors import LimitExceeded, PeerProtocolError
 from doorward.limits import DEFAULT_LIMITS, Limits
 
 #: Of an instance itself: what listings and viewers ask for without opening the image.
-_INSTANCE_TAGS = frozenset(
+INSTANCE_TAGS = frozenset(
     (
         *(0x00080005, 0x00080008, 0x00080012, 0x00080013, 0x00080016, 0x00080018),
         *(0x00080022, 0x00080023, 0x0008002A, 0x00080032, 0x00080033),  # acquired, made: when
@@ -40,7 +40,7 @@ _INSTANCE_TAGS = frozenset(
         *(0x00420010, 0x00700080, 0x00700081),  # document title; presentation: label, description
     )
 )
-WANTED: Collection[int] = UPPER_TAGS | _INSTANCE_TAGS
+WANTED: Collection[int] = UPPER_TAGS | INSTANCE_TAGS
 #: Float, Double Float and Pixel Data; what has a higher group stands behind them.
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 _FIRST_PIXELS = 0x7FE00008

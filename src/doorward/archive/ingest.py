@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
+from time import perf_counter
 from typing import NamedTuple
 
 from doorward.access.identity import Decision, Identity, Operation, Subject
@@ -40,6 +41,7 @@ from doorward.archive.index.levels import (
     split,
 )
 from doorward.archive.originals import KeptHead, encode_head
+from doorward.archive.timings import Timings
 from doorward.dicom.attributes import Attribute, DataSetView
 from doorward.dicom.part10 import write_file_meta
 from doorward.dicom.values import is_date
@@ -102,6 +104,8 @@ class Ingest:
     index: Index
     journal: Journal
     limits: Limits
+    #: Hears how long it takes.
+    timings: Timings = field(default_factory=Timings)
 
     async def take(
         self,
@@ -137,6 +141,7 @@ class Ingest:
 
         ``head`` is what stood before the data set in a file; where it is not what we write, it is kept.
         """
+        begun = perf_counter()
         arrival = _Arrival(self, door, sop_class_uid, sop_instance_uid, transfer_syntax_uid)
         arrival.only_study, arrival.head_of_file = study_uid, head
         try:
@@ -146,6 +151,8 @@ class Ingest:
             arrival.is_our_fault = isinstance(error, StorageError)
         if arrival.outcome is None:
             answer = await arrival.refused(answer, decision)
+        else:
+            self.timings.ingest(perf_counter() - begun)
         return arrival.taken(answer)
 
     async def failed(self, error: DoorwardError, door: Door) -> Taken:
@@ -205,6 +212,7 @@ class _Arrival:
             refusal = await self._judged()  # at the end again: it may have been revoked meanwhile
             if refusal is not None:
                 return refusal, self._decision
+            begun = perf_counter()
             # The index needs the blob to stay, so it is written before the block ends.
             if self.head_of_file in (b"", meta):
                 written = await writer.commit_then(partial(self._held, len(meta)))
@@ -214,6 +222,7 @@ class _Arrival:
                     self._entry(blob.digest, blob.size_bytes, len(meta))
                 )
                 await self._ingest.journal.write(self._record(written, blob))
+        self._ingest.timings.durable(perf_counter() - begun)
         self.outcome = written.outcome
         is_conflict = written.outcome is Outcome.CONFLICT_KEPT
         return (_KEPT_ASIDE if is_conflict else SUCCESS), self._decision

@@ -5,6 +5,7 @@ A fault is named by its kind and its place. Its text and its trace are left out:
 
 import json
 import logging
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 _RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
@@ -19,7 +20,9 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a message."""
-        text = _said(record)
+        text = _said(record) + "".join(
+            f" {name}={_quoted(value)}" for name, value in _fields(record)
+        )
         if record.levelno < logging.WARNING:
             return f"doorward: {text}"
         line = f"doorward: {record.levelname.lower()}: {text}"
@@ -27,7 +30,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object for each message: time (UTC), level, logger, message."""
+    """One JSON object for each message: time (UTC), level, logger, message, and the fields that it has."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object of a message."""
@@ -38,7 +41,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": _said(record),
         }
-        return json.dumps(stated)
+        return json.dumps(stated | dict(_fields(record)))
 
 
 def _said(record: logging.LogRecord) -> str:
@@ -49,6 +52,18 @@ def _said(record: logging.LogRecord) -> str:
     if fault is not None:
         text += f": {type(fault).__name__}{_place(fault)}"
     return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _fields(record: logging.LogRecord) -> Iterable[tuple[str, str | int]]:
+    """Return what a message states by name (``extra={"fields": ...}``)."""
+    found: Mapping[str, str | int] = getattr(record, "fields", {})
+    return found.items()
+
+
+def _quoted(value: str | int) -> str:
+    text = str(value)
+    is_a_word = text.isascii() and text.isprintable() and not set(text) & set(' "=\\')
+    return text if text and is_a_word else json.dumps(text)
 
 
 def _place(fault: BaseException) -> str:

@@ -32,6 +32,8 @@ UNIQUE_KEYS = {
     Level.IMAGE: SOP_INSTANCE_UID,
 }
 _NONE = Attribute("UI")
+#: What ``ingest`` writes before a data set is shorter; what another version wrote may be as long as it may.
+_OUR_META_BYTES = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,13 @@ class StoredInstance:
     held: HeldInstance = field(repr=False)
     blobs: BlobStore = field(repr=False)
     rewriter: Rewriter | None = field(default=None, repr=False)
+    #: The blob that is sent after this one, to be read ahead; "" is none.
+    following: str = field(default="", repr=False)
+
+    def begun(self) -> None:
+        """Let what follows be read ahead while this one is sent."""
+        if self.following:
+            self.blobs.will_need(self.following)
 
     @property
     def sop_class_uid(self) -> str:
@@ -141,8 +150,13 @@ class StoredInstance:
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the data set. Raises StorageError."""
         async with self.blobs.open_blob(self.held.digest) as reader:
+            self.begun()
             limits = self.blobs.shelf.limits
-            head = await reader.read(0, min(reader.size_bytes, limits.preamble_meta_bytes))
-            begin = read_file_meta(head, limits).data_set_offset
+            head = await reader.read(0, min(reader.size_bytes, _OUR_META_BYTES))
+            try:
+                begin = read_file_meta(head, limits).data_set_offset
+            except PeerProtocolError:
+                head = await reader.read(0, min(reader.size_bytes, limits.preamble_meta_bytes))
+                begin = read_file_meta(head, limits).data_set_offset
             async for piece in reader.chunks(begin):
                 yield piece

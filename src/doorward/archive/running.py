@@ -7,17 +7,22 @@ nothing that a peer sent is in it.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
 from doorward.access.journal.record import Entry, Record
 from doorward.archive import changes
-from doorward.archive.archive import Archive
+from doorward.archive.archive import Archive, Keeping
 from doorward.archive.collector import Collector
 from doorward.archive.doors import Doors
+from doorward.archive.figures import Observer
 from doorward.archive.folder import Folder
+from doorward.archive.logs import RecordLog
+from doorward.archive.metrics import Metrics
 from doorward.archive.starting import Start, prepare
+from doorward.archive.tidying import beginning, tidy_and_say
 from doorward.archive.watching import Marks, Watch, marks
 from doorward.errors import ConfigError, LimitExceeded, LocalProtocolError, StorageError
 from doorward.limits import Limits
@@ -44,44 +49,87 @@ async def run(
     for remark in (*start.weaker, *start.remarks):
         _log.warning("%s", remark)
     limits = start.settings.limits(folder.limits)
-    async with opened(folder, start, limits, now) as archive, asyncio.TaskGroup() as tasks:
+    watched = Watched()
+    async with (
+        opened(folder, start, limits, now, watched) as archive,
+        asyncio.TaskGroup() as tasks,
+    ):
         alive = tasks.create_task(notifier.keep_alive())
-        await _serve(folder, start, since, archive, limits, stop, notifier)
+        await _serve(folder, start, since, archive, limits, stop, notifier, watched)
         alive.cancel()
     _log.info("the archive is closed")
 
 
+class Watched:
+    """Who hears of each record that is on the disk: the collector, whoever counts, the log."""
+
+    def __init__(self) -> None:
+        self.collector: Collector | None = None
+        self.metrics: Metrics | None = None
+        self.hears: list[Callable[[Record], None]] = []
+
+    def take(self, record: Record) -> None:
+        """Tell all of them."""
+        for hear in self.hears:
+            hear(record)
+
+    def begin(self, folder: Folder, archive: Archive, limits: Limits) -> None:
+        """Count and say what happens from here on."""
+        observer = Observer(folder, archive)
+        observer.collector = self.collector
+        self.metrics = Metrics(observer)
+        self.metrics.time(archive.timings)
+        self.hears += [self.metrics.take, RecordLog(clock=time.monotonic, limits=limits).take]
+
+
 @asynccontextmanager
 async def opened(
-    folder: Folder, start: Start, limits: Limits, now: Callable[[], datetime] = now_here
+    folder: Folder,
+    start: Start,
+    limits: Limits,
+    now: Callable[[], datetime] = now_here,
+    watched: Watched | None = None,
 ) -> AsyncIterator[Archive]:
     """Open the archive of a folder, with its collector where there is one, and tell the journal what was changed meanwhile.
 
     Raises ConfigError, StorageError.
     """
-    notes = _Notes()
+    notes, watched = _Notes(), watched or Watched()
     async with AsyncExitStack() as stack:
         collector = None
         if start.settings.audit_messages.address:
             collector = Collector(folder, start.settings, notes.add, limits)
             stack.callback(collector.close)
+            watched.collector = collector
+            watched.hears.append(collector.take)
         archive = await Archive.open(
             folder.path,
             register=start.register,
             rules=start.settings.rules,
             ae_title=start.settings.dicom.ae_title,
             destinations=start.destinations,
-            written=None if collector is None else collector.take,
-            keeps_values=start.settings.journal.keep_query_values,
+            takes_user_identity=start.settings.dicom.user_identity,
+            written=watched.take,
+            keeping=Keeping(
+                keeps_values=start.settings.journal.keep_query_values,
+                syncs_queries=start.settings.journal.sync_queries,
+            ),
             limits=limits,
             now=now,
         )
         notes.archive = archive
+        watched.begin(folder, archive, limits)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         sending = None if collector is None else tasks.create_task(collector.run())
         try:
             await changes.note(folder, archive.journal)
-            yield archive
+            before = await asyncio.to_thread(beginning, archive)
+            tidying = tasks.create_task(tidy_and_say(archive, folder.journal, before=before))
+            try:
+                yield archive
+            finally:
+                tidying.cancel()
+                await asyncio.wait([tidying])
         finally:
             await archive.close()
             if sending is not None:
@@ -141,9 +189,13 @@ async def _serve(
     limits: Limits,
     stop: asyncio.Event,
     notifier: Notifier,
+    watched: Watched,
 ) -> None:
     """Listen, watch and wait for the end."""
-    async with Doors.opened(folder, start.settings, archive, limits) as doors:
+    metrics = watched.metrics
+    async with Doors.opened(folder, start.settings, archive, limits, metrics) as doors:
+        if metrics is not None:
+            metrics.observer.doors = doors
         watch = Watch(
             folder,
             archive,

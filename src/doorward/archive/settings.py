@@ -155,6 +155,11 @@ class DicomSettings:
     port: int = _setting(
         2762, "The port: 2762 is that of DICOM over TLS; 0 takes any free one.", _PORT
     )
+    user_identity: bool = _setting(
+        False,
+        "Also let in who shows no certificate, and a DICOM user identity instead: a person by password and\n"
+        "one-time code, a program by its token. Guessing one is then possible from wherever the port is reached.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +205,11 @@ class JournalSettings:
     keep_query_values: bool = _setting(
         False,
         "Also keep the values of queries, such as names that were looked for: patient data in the journal.",
+    )
+    sync_queries: bool = _setting(
+        False,
+        "Answer a query only when its record is on the disk. Otherwise the system has it, which outlives this program,\n"
+        "and it is on the disk soon after; a power cut may take the records of the last queries, of nothing else.",
     )
 
 
@@ -330,15 +340,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _weaker(settings: Settings) -> Iterator[str]:
-    for name, door in (("dicom", settings.dicom), ("https", settings.https)):
-        for address in door.addresses:
-            if not _is_loopback(address):
-                yield f"{name} listens on {address} port {door.port}, not on this machine alone ({name}.addresses)"
-    for one in settings.legacy_port:
-        yield (
-            f"plain DICOM on {one.address} port {one.port}: unencrypted, and whoever forges address and AE title "
-            f"is let in (legacy_port {one.name})"
-        )
+    yield from _weaker_doors(settings)
     for row in settings.destination:
         if row.plain:
             yield f"images are sent to {row.ae_title} unencrypted (destination.plain)"
@@ -349,3 +351,17 @@ def _weaker(settings: Settings) -> Iterator[str]:
         yield f"web pages of {origins} may call (https.allowed_origins)"
     if settings.openid.issuer.startswith("http:"):
         yield "the OpenID provider is asked without TLS (openid.issuer)"
+
+
+def _weaker_doors(settings: Settings) -> Iterator[str]:
+    for name, door in (("dicom", settings.dicom), ("https", settings.https)):
+        for address in door.addresses:
+            if not _is_loopback(address):
+                yield f"{name} listens on {address} port {door.port}, not on this machine alone ({name}.addresses)"
+    if settings.dicom.user_identity:
+        yield "DICOM over TLS asks for no certificate where a user identity is shown (dicom.user_identity)"
+    for one in settings.legacy_port:
+        yield (
+            f"plain DICOM on {one.address} port {one.port}: unencrypted, and whoever forges address and AE title "
+            f"is let in (legacy_port {one.name})"
+        )

@@ -44,6 +44,9 @@ class Kind(StrEnum):
 
 class _Key(NamedTuple):
     identity: str
+    #: A token that somebody else shows from elsewhere is another look.
+    peer: str
+    how: str
     kind: Kind
     studies: tuple[str, ...]
 
@@ -142,7 +145,7 @@ class Viewing:
         numbers = {one.study for one in instances}
         studies = [one for one in permitted.studies if one.number in numbers]
         uids = tuple(dict.fromkeys(one.subject.study_uid for one in studies))
-        key = _Key(identity.name, kind, uids)
+        key = _Key(identity.name, record.peer, identity.how, kind, uids)
         session = self._sessions.get(key)
         if session is None:
             # Before it begins, so that who has no allowance leaves no look behind.

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from doorward.archive.folder import Folder
     from doorward.archive.settings import Settings
 
+#: What the extra ``archive`` installs, as it is imported; held against pyproject.toml by a test.
+_NEEDED = ("argon2", "httptools", "joserfc", "prometheus_client", "starlette", "uvicorn")
+
 app = typer.Typer(
     help="An archive that serves nobody it cannot name: make it, run it, let devices and people in (docs/archive.md).",
     no_args_is_help=True,
@@ -32,7 +36,17 @@ app.add_typer(archive_person.app, name="person")
 app.add_typer(archive_service.app, name="service")
 app.add_typer(archive_service.tokens, name="token")
 app.add_typer(archive_journal.app, name="journal")
-app.add_typer(archive_journal.app, name="journal")
+
+
+@app.callback()
+def require_extra() -> None:
+    """Look for what only the archive needs, before anything is begun. Raises ConfigError."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        from doorward.errors import ConfigError
+
+        words = f"the archive needs packages that are not installed: {', '.join(missing)}"
+        raise ConfigError(words, hint="pip install 'doorward[archive]'")
 
 
 @app.command("init")

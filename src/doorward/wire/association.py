@@ -23,7 +23,7 @@ from doorward.errors import LocalProtocolError, PeerProtocolError
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.wire.decode import decode_pdu, decode_values
 from doorward.wire.dimse import Command, encode_command
-from doorward.wire.encode import encode_data_values, encode_pdu
+from doorward.wire.encode import encode_data_parts, encode_data_values, encode_pdu
 from doorward.wire.events import (
     Aborted,
     AssociateAccepted,
@@ -70,6 +70,8 @@ _CAUSE_OF_PDU = {
     PduType.ABORT.value: Cause.ABORT,
 }
 _DATA_TF = PduType.DATA_TF.value
+#: Up to so much it is cheaper to copy a fragment behind its header than to write both.
+_COPIED_BYTES = 16_384
 _OUT_OF_PLACE = "a PDU out of place (PS3.8 Table 9-10)"
 #: What our A-ABORT says (PS3.8 Table 9-9): before there is an association the user sends it, later the provider.
 _ABORTS = {
@@ -101,7 +103,7 @@ class Association:
         self._framer = Framer(limits)
         self._reader = MessageReader(limits)
         self._events: deque[Event] = deque()
-        self._outgoing: list[bytes] = []
+        self._outgoing: list[Fragment] = []
 
     # --- input -------------------------------------------------------------------------------------------------
 
@@ -156,7 +158,7 @@ class Association:
 
     # --- output ------------------------------------------------------------------------------------------------
 
-    def take_outgoing(self) -> list[bytes]:
+    def take_outgoing(self) -> list[Fragment]:
         """Return what is to be written now, in order; to be sent in one write (no small packets)."""
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
@@ -197,11 +199,16 @@ class Association:
             self._outgoing += encode_data_values(context_id, False, data, most)
 
     def send_fragment(self, context_id: int, data: bytes, *, is_last: bool) -> None:
-        """Queue a piece of the data set of the message begun by ``send_message`` without data."""
+        """Queue a piece of the data set of the message begun by ``send_message`` without data.
+
+        A long one is not copied, so it must stay as it is; bytes do.
+        """
         self._may_send(context_id)
-        self._outgoing += encode_data_values(
-            context_id, False, data, self.peer_max_pdu_bytes, is_last=is_last
-        )
+        most = self.peer_max_pdu_bytes
+        if len(data) > _COPIED_BYTES and not 0 < most <= _COPIED_BYTES:
+            self._outgoing += encode_data_parts(context_id, data, most, is_last=is_last)
+        else:
+            self._outgoing += encode_data_values(context_id, False, data, most, is_last=is_last)
 
     def release(self) -> None:
         """Ask to end the association in order (A-RELEASE-RQ)."""

@@ -10,7 +10,7 @@ title must not fail by it. Unknown items are left out; their bytes were not kept
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import assert_never
 
@@ -105,23 +105,41 @@ def encode_data_values(
     return _fragments(context_id, control, data, most)
 
 
+def encode_data_parts(
+    context_id: int, data: bytes, max_pdu_bytes: int, *, is_last: bool
+) -> list[Fragment]:
+    """Cut a piece of a data set as ``encode_data_values``, into headers and views of ``data``: without a copy of it.
+
+    The views hold ``data``; what is bytes stays as it is. Raises LocalProtocolError.
+    """
+    if not context_id & 1 or not 0 < context_id < 256:
+        raise _unencodable("Presentation-context-ID", f"{context_id} is not odd, 1 to 255")
+    most = max_pdu_bytes or DEFAULT_LIMITS.max_pdu_bytes
+    control = IS_LAST if is_last else 0
+    return [part for pair in _cut(context_id, control, data, most) for part in pair]
+
+
 def _fragments(
     context_id: int, control: int, data: bytes | bytearray | memoryview, most: int
 ) -> list[bytes]:
     """The slow half of ``encode_data_values``: more than one PDU, or none."""
+    return [head + fragment for head, fragment in _cut(context_id, control, data, most)]
+
+
+def _cut(
+    context_id: int, control: int, data: bytes | bytearray | memoryview, most: int
+) -> Iterator[tuple[bytes, memoryview]]:
     if most < LEAST_MAX_PDU_BYTES:
         raise _unencodable("max_pdu_bytes", f"{most} cannot carry a fragment")
     # "Each fragment of a message shall consist of an even number of bytes" (PS3.8 E.1); the field has 32 bits.
     step = (min(most, 0xFFFF_FFFF) - 6) & ~1
     view = memoryview(data)
-    pdus = []
     for start in range(0, len(view), step):
         fragment = view[start : start + step]
         size = len(fragment)
         mark = control if start + size == len(view) else control & ~IS_LAST
         head = _SINGLE_VALUE_HEADER.pack(_DATA_TF, size + 6, size + 2, context_id, mark)
-        pdus.append(head + fragment)
-    return pdus
+        yield head, fragment
 
 
 def encode_values(values: Iterable[DataValue]) -> bytes:

@@ -2,6 +2,7 @@ import asyncio
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -499,3 +500,158 @@ async def test_a_thread_is_told_of_a_full_disk_and_may_try_again(tmp_path, monke
     await journal.close()
     with pytest.raises(LocalProtocolError):
         journal.write_here(stored(3))
+
+
+# --- records that are handed over ---------------------------------------------------------------------------------
+
+
+def asked(number):
+    return Entry(event=Event.QUERY, matches=number + 1)
+
+
+def as_after_a_power_cut(folder, at):
+    """Copy what a power cut leaves at the worst: the file no longer than it was when it was last synced."""
+    shutil.copytree(folder, at)
+    (at / "lock").unlink()
+    head = read_anchor(at / "anchor")
+    [path] = segment_paths(at)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: 1 + head.sequence]))
+    return at
+
+
+@in_loop
+async def test_what_is_handed_over_is_in_the_file_at_once_and_synced_within_the_lag(
+    tmp_path, monkeypatch
+):
+    synced, told = asyncio.Event(), []
+    loop, real = asyncio.get_running_loop(), os.fdatasync
+
+    def sync(descriptor):
+        real(descriptor)
+        loop.call_soon_threadsafe(synced.set)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    bounds = limits(journal_query_lag_s=0.01)
+    journal = Journal(tmp_path, written=lambda record: told.append(record.sequence), limits=bounds)
+    assert journal.hand_over(asked(1))
+    assert journal.hand_over(asked(2))
+    assert [record.sequence for record in show(tmp_path)] == [1, 2]
+    assert (journal.head, told, synced.is_set()) == (EMPTY, [], False)
+    async with asyncio.timeout(5):
+        await synced.wait()
+    await journal.close()
+    assert (journal.head.sequence, told) == (2, [1, 2])
+
+
+@in_loop
+async def test_a_power_cut_takes_records_that_were_handed_over_and_no_others(tmp_path):
+    folder = tmp_path / "journal"
+    journal = Journal(folder, limits=limits(journal_query_lag_s=60.0))
+    assert journal.hand_over(asked(0))
+    await journal.write(stored(1))
+    assert journal.hand_over(asked(2))
+    after = as_after_a_power_cut(folder, tmp_path / "after")
+    await journal.close()
+    assert events(after) == [Event.QUERY, Event.STORE]
+    assert verify(after).is_whole
+    again = Journal(after)
+    assert (await again.write(stored(3))).sequence == 3
+    await again.close()
+    assert verify(after).is_whole
+    assert events(folder) == [Event.QUERY, Event.STORE, Event.QUERY]
+
+
+@in_loop
+async def test_whoever_must_not_wait_for_the_sync_is_told_before_it(tmp_path, monkeypatch):
+    may_sync = threading.Event()
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (may_sync.wait(5), real(fd)))
+    journal = Journal(tmp_path)
+    async with asyncio.timeout(4):
+        assert (await journal.submit(asked(1), is_synced=False)).sequence == 1
+    synced = journal.submit(stored(2))
+    assert journal.head == EMPTY
+    # Lines are written while others are synced, those too that wait.
+    assert journal.hand_over(asked(3))
+    assert not synced.done()
+    may_sync.set()
+    assert (await synced).sequence == 2
+    await journal.close()
+    assert verify(tmp_path).head.sequence == 3
+
+
+@in_loop
+async def test_where_all_is_synced_nothing_is_handed_over(tmp_path):
+    journal = Journal(tmp_path, syncs_all=True)
+    assert not journal.hand_over(asked(1))
+    record = await journal.submit(asked(1), is_synced=False)
+    assert journal.head == Head(1, record.digest)
+    await journal.close()
+
+
+@in_loop
+async def test_handing_over_never_waits_for_another_thread_nor_for_a_new_segment(tmp_path):
+    journal = Journal(tmp_path, limits=limits(journal_segment_bytes=200_000))
+    with journal._disk:
+        assert not journal.hand_over(asked(1))
+    handed = sum(journal.hand_over(asked(n)) for n in range(2_000))
+    assert 0 < handed < 2_000
+    await journal.submit(asked(1), is_synced=False)
+    await journal.close()
+    assert verify(tmp_path).head.sequence == handed + 1
+
+
+@in_loop
+async def test_a_full_disk_is_told_to_whoever_hands_over_and_what_was_before_stays(
+    tmp_path, monkeypatch
+):
+    def full(descriptor, lines):
+        raise OSError(errno.ENOSPC, "full")
+
+    journal = Journal(tmp_path)
+    assert journal.hand_over(asked(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(StorageFull):
+            journal.hand_over(asked(2))
+    assert journal.hand_over(asked(3))
+    await journal.close()
+    assert [record.entry.matches for record in show(tmp_path)] == [2, 4]
+    assert verify(tmp_path).is_whole
+
+
+@in_loop
+async def test_more_unsynced_records_than_the_bound_are_refused(tmp_path):
+    journal = Journal(tmp_path, limits=limits(journal_waiting=2, journal_query_lag_s=60.0))
+    assert journal.hand_over(asked(1))
+    assert journal.hand_over(asked(2))
+    with pytest.raises(LimitExceeded):
+        journal.hand_over(asked(3))
+    await journal.close()
+
+
+@in_loop
+async def test_after_a_sync_of_handed_over_records_has_failed_nothing_is_taken(
+    tmp_path, monkeypatch
+):
+    failed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def fails(descriptor):
+        loop.call_soon_threadsafe(failed.set)
+        raise OSError(errno.EIO, "gone")
+
+    journal = Journal(tmp_path, limits=limits(journal_query_lag_s=0.01))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fails)
+        assert journal.hand_over(asked(1))
+        async with asyncio.timeout(5):
+            await failed.wait()
+            while True:
+                try:
+                    journal.hand_over(asked(2))
+                except StorageError:
+                    break
+                await asyncio.sleep(0)
+    await journal.close()

@@ -86,3 +86,51 @@ def test_answers_that_are_left_out_are_not_read(connection):
     connection.set_trace_callback(None)
     assert any("[9]" in text for text in statements)
     assert not any("[1" in text for text in statements)
+
+
+def narrow(**named):
+    keys = named.pop("keys", {"PatientID": "P1"})
+    return Search(query(**keys), Level.STUDY, DEFAULT_LIMITS, **named)
+
+
+def test_only_a_key_that_few_have_makes_a_search_narrow():
+    for keys in ({"PatientID": "P1"}, {"StudyInstanceUID": "1\\2"}, {"AccessionNumber": "A"}):
+        assert narrow(keys=keys).is_narrow
+    for keys in ({}, {"PatientName": "doe*"}, {"PatientID": "P*"}, {"StudyDate": "20200101"}):
+        assert not narrow(keys=keys).is_narrow
+    many = "\\".join(f"1.{n}" for n in range(100))
+    assert not narrow(keys={"StudyInstanceUID": many}).is_narrow
+
+
+@pytest.mark.parametrize(
+    ("most", "limit", "offset", "expected"),
+    (
+        (10, None, 0, list(range(1, 11))),
+        (9, None, 0, None),
+        (2, None, 8, [9, 10]),
+        (1, None, 8, None),
+        (5, 3, 0, [1, 2, 3]),
+        (5, 0, 0, []),
+    ),
+)
+def test_all_of_few_comes_at_once_and_of_more_nothing(connection, most, limit, offset, expected):
+    answers = narrow(limit=limit, offset=offset).all_of(connection, most)
+    found = answers and [int(uid) for uid in texts(answers, "StudyInstanceUID")]
+    assert found == expected
+
+
+def test_no_more_is_decoded_than_is_wanted_and_what_is_compared_again(connection):
+    wanted = (0x0020000D, 0x00080061)
+    [one, *_] = narrow(wanted=wanted).all_of(connection, 10)
+    assert set(one) == {*wanted, 0x00080062, 0x00201206, 0x00201208}
+    [one, *_] = narrow(wanted=(0x0020000D,)).all_of(connection, 10)
+    assert set(one) == {0x0020000D}
+    [one, *_] = narrow(keys={"PatientName": "*e^*"}, wanted=()).all_of(connection, 10)
+    assert set(one) == {0x00100010}
+
+
+def test_the_end_is_known_when_the_last_page_was_read(connection):
+    search = narrow()
+    assert not search.is_over
+    search.next_page(connection)
+    assert search.is_over

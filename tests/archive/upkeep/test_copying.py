@@ -11,6 +11,7 @@ from doorward.access.journal.segments import ANCHOR, read_anchor, segment_paths
 from doorward.access.journal.verify import verify
 from doorward.access.vault import Vault
 from doorward.archive.upkeep.copying import (
+    copy_commitments,
     copy_journal,
     copy_secrets,
     make_folder,
@@ -131,3 +132,25 @@ def test_a_folder_that_cannot_be_made_is_said_in_words(tmp_path):
     make_folder(tmp_path / "a")
     with pytest.raises(StorageError, match="cannot write"):
         make_folder(tmp_path / "none" / "b")
+
+
+def test_requests_for_commitment_are_copied_and_reported_ones_are_taken_away(tmp_path):
+    source, to = tmp_path / "commitments", tmp_path / "to"
+    assert copy_commitments(source, to, limits()) == 0
+    source.mkdir()
+    for name in ("a.json", "b.json", "c.json.new"):
+        (source / name).write_text(name)
+    assert copy_commitments(source, to, limits()) == 2
+    (source / "a.json").unlink()
+    assert copy_commitments(source, to, limits()) == 1
+    assert {one.name: one.read_text() for one in to.iterdir()} == {"b.json": "b.json"}
+
+
+def test_a_request_that_cannot_be_read_is_no_request_that_is_gone(tmp_path):
+    source = tmp_path / "commitments"
+    (source / "a.json").mkdir(parents=True)
+    with pytest.raises(StorageError):
+        copy_commitments(source, tmp_path / "to", limits())
+    (source / "a.json").rmdir()
+    (source / "a.json").symlink_to(tmp_path / "nowhere")
+    assert copy_commitments(source, tmp_path / "to", limits()) == 0

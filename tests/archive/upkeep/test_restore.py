@@ -11,6 +11,8 @@ import pytest
 import archives
 from doorward.access.journal.record import Event
 from doorward.access.vault import Vault
+from doorward.archive.commitment.messages import Reference
+from doorward.archive.commitment.transactions import Transactions, Waiting
 from doorward.archive.upkeep.backup import MARK, backup
 from doorward.archive.upkeep.restore import restore
 from doorward.archive.upkeep.verify import verify
@@ -137,3 +139,27 @@ def test_a_disk_without_room_is_said_and_the_backup_is_as_it_was(saved, tmp_path
         back(saved, tmp_path / "back", limits=limits(blob_reserve_bytes=1 << 60))
     assert sorted(blobs(saved)) == before
     assert back(saved, tmp_path / "back").instances == 4
+
+
+def test_requests_for_commitment_come_back_and_are_reported_then(folder, tmp_path):
+    waiting = Waiting(
+        transaction_uid="2.25.7",
+        identity="ct1",
+        how="certificate",
+        calling_ae_title="CT1",
+        peer="127.0.0.1",
+        asked_at=1.0,
+        count=1,
+    )
+    references = (Reference("1.2.840.10008.5.1.4.1.1.2", "2.25.1"),)
+    asked = Transactions(folder / "commitments")
+    asked.open()
+    assert asked.add(waiting, references)
+    asyncio.run(backup(folder, tmp_path / "saved", now=NOW))
+
+    back(tmp_path / "saved", tmp_path / "back")
+
+    found = Transactions(tmp_path / "back" / "commitments")
+    found.open()
+    assert list(found) == [waiting]
+    assert found.references(waiting) == references

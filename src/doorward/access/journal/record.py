@@ -36,6 +36,7 @@ _DIGEST_BYTES = 64
 _TEXT_CHARACTERS = 64
 _AE_CHARACTERS = 16
 _UNPRINTABLE = re.compile(r"[^ -~]")
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Event(StrEnum):
@@ -141,7 +142,7 @@ class Entry:
         """Return the same entry about somebody; None is nobody."""
         if who is None:
             return self
-        return replace(self, identity=who.name, kind=who.kind, how=who.how)
+        return replace(self, **identity_fields(who))
 
     def parts(self, limits: Limits = DEFAULT_LIMITS) -> list["Entry"]:
         """Return the entry as entries with no more studies than one record may name; counts stand in the first."""
@@ -153,6 +154,11 @@ class Entry:
             replace(self if start == 0 else rest, studies=self.studies[start : start + step])
             for start in range(0, len(self.studies), step)
         ]
+
+
+def identity_fields(who: Identity) -> dict[str, Any]:
+    """Return the fields of an entry that say who it was."""
+    return {"identity": who.name, "kind": who.kind, "how": who.how}
 
 
 #: Everything that is not checked by a form of its own.
@@ -192,7 +198,7 @@ def make_record(entry: Entry, after: Head, time: datetime) -> tuple[Record, byte
         value = getattr(entry, name)
         if value:
             stated[name] = value
-    body = json.dumps(stated, sort_keys=True, separators=(",", ":")).encode("ascii")
+    body = _ENCODE(stated).encode("ascii")
     digest = hashlib.sha256(body).hexdigest()
     record = Record(
         sequence=after.sequence + 1, time=time, entry=entry, previous=after.digest, digest=digest

@@ -11,6 +11,7 @@ anchor too. It is never ahead of what was synced, so a journal that ends before 
 """
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from doorward.access.journal.record import EMPTY, Head, Record, read_place, read_record
-from doorward.errors import StorageError
+from doorward.errors import ConfigError, StorageError
 from doorward.limits import DEFAULT_LIMITS, Limits
 
 FORMAT = "doorward.journal/1"
@@ -157,6 +158,29 @@ def cut_torn(tail: Tail) -> Path:
         os.fsync(file.fileno())
     sync_folder(tail.path.parent)
     return aside
+
+
+def write_all(descriptor: int, lines: bytes) -> None:
+    """Hand lines to the system, all of them. Raises OSError."""
+    view = memoryview(lines)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def take_lock(folder: Path) -> int:
+    """Return the handle that holds the right to write. Raises ConfigError where another process has it, OSError."""
+    path = folder / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(
+            "is being written by another Doorward",
+            file=folder,
+            hint="One process writes a journal; reading it is possible at any time.",
+        ) from None
+    return descriptor
 
 
 # --- the anchor -------------------------------------------------------------------------------------------------------

@@ -7,8 +7,11 @@ whatever was not synced, or that is full at a drawn moment. All of it blocks; th
 import errno
 import fcntl
 import os
+import threading
 from dataclasses import dataclass
 from typing import Protocol
+
+from doorward.limits import DEFAULT_LIMITS
 
 Bytes = bytes | bytearray | memoryview
 
@@ -22,6 +25,8 @@ _DIRECT_BYTES = 65_536
 _PAGE_BYTES = 4_096
 #: File systems that cannot preallocate say so in one of these words (posix_fallocate(3)).
 _CANNOT_ALLOCATE = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
+_THREAD = threading.local()
+_MOST_SCRATCH_BYTES = DEFAULT_LIMITS.blob_chunk_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,9 @@ class Disk(Protocol):
 
     def read_ready(self, handle: int, length: int, offset: int) -> bytes | None:
         """Return what is in memory anyway, None where that would wait for the device."""
+
+    def will_need(self, path: str) -> None:
+        """Say that a file will be read soon; what is not there is passed over."""
 
     def close(self, handle: int) -> None:
         """Close a file."""
@@ -171,12 +179,24 @@ class LocalDisk:
 
     def read_ready(self, handle: int, length: int, offset: int) -> bytes | None:
         """preadv2(2) with RWF_NOWAIT."""
-        found = bytearray(length)
+        # Into memory that is used again: fresh memory costs more than to copy it once more.
+        found = _scratch(length)
         try:
             count = os.preadv(handle, [found], offset, os.RWF_NOWAIT)
         except OSError:
             return None  # not in memory, or a file system that cannot tell (EAGAIN, EOPNOTSUPP)
-        return bytes(memoryview(found)[:count])
+        return bytes(found[:count])
+
+    def will_need(self, path: str) -> None:
+        """posix_fadvise(2): the system begins to read, and nobody waits for it."""
+        try:
+            handle = os.open(path, _READ)
+        except OSError:
+            return  # whoever opens it to read will be told
+        try:
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(handle)
 
     def close(self, handle: int) -> None:
         """close(2)."""
@@ -212,6 +232,16 @@ class LocalDisk:
             os.close(handle)
             return None
         return handle
+
+
+def _scratch(length: int) -> memoryview:
+    """Return memory of this thread to read into, until the next time."""
+    if length > _MOST_SCRATCH_BYTES:
+        return memoryview(bytearray(length))
+    whole: memoryview | None = getattr(_THREAD, "scratch", None)
+    if whole is None or len(whole) < length:
+        whole = _THREAD.scratch = memoryview(bytearray(length))
+    return whole[:length]
 
 
 def _write_directly(handle: int, view: memoryview) -> int:

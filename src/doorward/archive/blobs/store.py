@@ -92,6 +92,10 @@ class BlobStore:
             size_bytes=disk.size_of(handle),
         )
 
+    def will_need(self, digest: str) -> None:
+        """Let the system read a blob ahead: what was written past its cache comes from the device the first time."""
+        self.shelf.disk.will_need(self.shelf.path_of(digest))
+
     @property
     def held_bytes(self) -> int:
         """What all writers hold in memory together."""

@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 from doorward.access.policy import Restriction
 from doorward.archive.index import holdings
+from doorward.archive.index.at_once import AtOnce
 from doorward.archive.index.entry import (
     Conflict,
     Entry,
@@ -55,6 +56,7 @@ class Index:
         self._is_closed = False
         self._reading = ThreadPoolExecutor(limits.index_read_threads, "index-read")
         self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
+        self._at_once = AtOnce(file, limits)
 
     @classmethod
     def open(cls, file: Path, *, limits: Limits = DEFAULT_LIMITS, may_create: bool = True) -> Self:
@@ -81,6 +83,7 @@ class Index:
             return
         self._is_closed = True
         try:
+            self._at_once.close()
             self._reading.shutdown()
             while True:
                 try:
@@ -151,9 +154,24 @@ class Index:
             limit=limit,
             offset=offset,
         )
-        while page := await self._read(search.next_page):
+        async for page in self.pages(search):
             for view in page:
                 yield view
+
+    async def pages(self, search: Search) -> AsyncIterator[list[DataSetView]]:
+        """Yield the answers of a search as they are read, some hundred at a time."""
+        while not search.is_over:
+            if page := await self._read(search.next_page):
+                yield page
+
+    def find_now(self, search: Search) -> list[DataSetView] | None:
+        """Return all answers of a search that is narrow, for the event loop; None where that would take longer.
+
+        The search has then been begun: take a new one.
+        """
+        if self._is_closed or not search.is_narrow:
+            return None
+        return self._at_once.read(partial(search.all_of, most=self.limits.index_now_answers))
 
     # --- what is held ---------------------------------------------------------------------------------------
 

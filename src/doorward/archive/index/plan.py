@@ -72,6 +72,8 @@ class Plan:
     #: SQL says all; else ``query.matches`` has the last word.
     is_exact: bool
     is_distinct: bool
+    #: It starts from a value that few have: a UID, a Patient ID, an Accession Number.
+    is_narrow: bool
 
     @property
     def wants_patient_counts(self) -> bool:
@@ -100,6 +102,8 @@ _NARROW = {SOP_INSTANCE_UID: 0, SERIES_INSTANCE_UID: 1, STUDY_INSTANCE_UID: 2} |
     0x00100030: 5,  # Patient's Birth Date
     0x00400253: 5,  # Performed Procedure Step ID
 }
+_NARROW_RANK = 3
+_FEW_VALUES = 64
 _PREFIXED = {PATIENT_NAME: 6, PATIENT_ID: 6, 0x00080050: 6}
 _PERIOD_RANK = 7
 #: From here on a condition may hold for a good part of all: it starts a search only where all answers are wanted.
@@ -155,6 +159,9 @@ def plan_of(
         restriction=seen,
         is_exact=len(found) == len(asked) and all(test.is_exact for test in found),
         is_distinct=first is not None and first.may_repeat,
+        is_narrow=first is not None
+        and first.rank <= _NARROW_RANK
+        and sum(len(test.check.values) for test in found) <= _FEW_VALUES,
     )
 
 

@@ -6,7 +6,7 @@ the parser of the standard library is the fastest reader of such text that there
 
 import json
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,17 +39,18 @@ def _listed(view: DataSetView) -> list[list[Any]]:
     ]
 
 
-def decode_view(text: str) -> dict[int, Attribute]:
-    """Return what ``encode_view`` was given."""
-    return _view(json.loads(text))
+def decode_view(text: str, wanted: Collection[int] | None = None) -> dict[int, Attribute]:
+    """Return what ``encode_view`` was given, no more than the ``wanted`` attributes of it."""
+    return _view(json.loads(text), wanted)
 
 
-def _view(rows: list[list[Any]]) -> dict[int, Attribute]:
+def _view(rows: list[list[Any]], wanted: Collection[int] | None = None) -> dict[int, Attribute]:
     return {
         row[0]: Attribute(
-            row[1], tuple(row[2]), [_view(item) for item in row[3]] if row[3:] else ()
+            row[1], tuple(row[2]), [_view(item) for item in row[3]] if len(row) > 3 else ()
         )
         for row in rows
+        if wanted is None or row[0] in wanted
     }
 
 

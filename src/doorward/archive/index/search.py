@@ -8,7 +8,7 @@ invisible is not shown.
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Any
 
@@ -34,6 +34,9 @@ _TABLE = {Level.PATIENT: "studies", Level.STUDY: "studies"} | {
     Level.SERIES: "series",
     Level.IMAGE: "instances",
 }
+_OF_STUDY = frozenset(
+    {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, SERIES_OF_STUDY, INSTANCES_OF_STUDY}
+)
 #: After every day and every number.
 _LATEST = ("~", 0)
 
@@ -51,7 +54,9 @@ class Search:
         order: Order = Order.RECEIVED,
         limit: int | None = None,
         offset: int = 0,
+        wanted: Collection[int] | None = None,
     ) -> None:
+        """Plan it. ``wanted``: the attributes that answers need; all that there are where nothing is said."""
         self._plan = plan_of(
             query,
             level,
@@ -68,6 +73,23 @@ class Search:
         self._last = _LATEST
         self._has_more = limit is None or limit > 0
         self._page_sql = _page_sql(self._plan)
+        self._wanted = None if wanted is None else frozenset(wanted)
+        if self._wanted is not None and not self._plan.is_exact:
+            self._wanted |= {key.tag for key in query.keys}  # they are compared again
+        self._adds_study = level is not Level.PATIENT and (
+            self._wanted is None or not self._wanted.isdisjoint(_OF_STUDY)
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether few rows are read: it starts from a value that few have."""
+        return self._plan.is_narrow
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known that nothing follows."""
+        is_read = self._at >= len(self._numbers) and not self._has_more
+        return is_read or self._left == 0
 
     def next_page(self, connection: sqlite3.Connection) -> list[DataSetView]:
         """Return the next answers, [] at the end. Raises sqlite3.Error."""
@@ -85,12 +107,25 @@ class Search:
                 continue
             page = self._numbers[self._at : self._at + self._limits.index_page]
             self._at += len(page)
-            answers = self._wanted(self._views(connection, page))
+            answers = self._fitting(self._views(connection, page))
             if answers:
                 return answers
         return []
 
-    def _wanted(self, views: Sequence[DataSetView]) -> list[DataSetView]:
+    def all_of(self, connection: sqlite3.Connection, most: int) -> list[DataSetView] | None:
+        """Return all answers where they are no more than that, None where they are. Raises sqlite3.Error."""
+        answers: list[DataSetView] = []
+        # Each row is an answer, and no more are wanted: what lies behind them need not be known.
+        is_few = self._plan.is_exact and self._left is not None and self._left <= most
+        while not self.is_over:
+            if self._at >= len(self._numbers):
+                self._find_numbers(connection, most + self._skip + 1)
+            if self._has_more and not is_few:
+                return None
+            answers += self.next_page(connection)
+        return answers
+
+    def _fitting(self, views: Sequence[DataSetView]) -> list[DataSetView]:
         """Return those that match, without the first that are to be left out and those beyond the limit."""
         plan = self._plan
         fitting = views if plan.is_exact else [v for v in views if matches(plan.query, v)]
@@ -103,11 +138,11 @@ class Search:
 
     # --- numbers ------------------------------------------------------------------------------------------
 
-    def _find_numbers(self, connection: sqlite3.Connection) -> None:
+    def _find_numbers(self, connection: sqlite3.Connection, most: int | None = None) -> None:
         plan = self._plan
         number = f"{_ALIAS[plan.level]}.number"
         # In one go at most as many as are wanted, where each of them will be shown.
-        most = self._limits.index_numbers
+        most = min(most or self._limits.index_numbers, self._limits.index_numbers)
         if plan.is_exact and self._left is not None:
             most = min(most, self._left + self._skip)
         distinct = "DISTINCT " if plan.is_distinct else ""
@@ -145,24 +180,26 @@ class Search:
     def _view(self, row: tuple[Any, ...], known: dict[int, dict[int, Attribute]]) -> DataSetView:
         cells = iter(row)
         number, text, modalities, classes, count_series, count_instances = islice(cells, 6)
-        counts = json.loads(next(cells))
+        counts = next(cells)
         view = known.get(number)
         if view is None:
-            view = decode_view(text)
+            view = decode_view(text, self._wanted)
             if self._plan.level is Level.PATIENT:
                 view = {tag: a for tag, a in view.items() if level_of(tag) is Level.PATIENT}
-            else:
+            elif self._adds_study:
                 view[MODALITIES_IN_STUDY] = _listed("CS", modalities)
                 view[SOP_CLASSES_IN_STUDY] = _listed("UI", classes)
                 view[SERIES_OF_STUDY] = _count(count_series)
                 view[INSTANCES_OF_STUDY] = _count(count_instances)
-            view.update(zip(PATIENT_COUNTS, map(_count, counts), strict=False))
+            if counts:
+                numbers = json.loads(counts)
+                view.update(zip(PATIENT_COUNTS, map(_count, numbers), strict=True))
             known[number] = view
         for text in cells:
             if isinstance(text, int):
                 view[INSTANCES_OF_SERIES] = _count(text)
             else:
-                view = view | decode_view(text)
+                view = view | decode_view(text, self._wanted)
         return view
 
 
@@ -177,7 +214,7 @@ def _count(number: int) -> Attribute:
 def _page_sql(plan: Plan) -> Sql:
     """Return the statement for the rows of one page, in the order of its numbers."""
     seen = plan.restriction("s")
-    counts = Sql("'[]'")
+    counts = Sql("''")
     if plan.wants_patient_counts:
         inner = plan.restriction("f")
         text = (

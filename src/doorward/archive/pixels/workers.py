@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 
 from doorward.archive.pixels.job import LENGTHS, BadMessage, Message, lengths_of, pack, unpack
@@ -24,7 +25,12 @@ _NEEDED = ("numpy", "PIL", "pydicom")
 
 def is_installed() -> bool:
     """Whether decoders are there; they are never imported here."""
-    return all(find_spec(name) is not None for name in _NEEDED)
+    return _are_installed(_NEEDED)
+
+
+@cache
+def _are_installed(names: tuple[str, ...]) -> bool:
+    return all(find_spec(name) is not None for name in names)
 
 
 @dataclass(slots=True)
@@ -55,6 +61,8 @@ class Workers:
         self._idle: list[_Worker] = []
         self._all: list[_Worker] = []
         self._waiting = 0
+        #: Processes that were started, and jobs that a process did not outlive.
+        self.starts = self.failures = 0
         self._is_closed = False
 
     async def do(self, job: Message) -> Message:
@@ -96,6 +104,7 @@ class Workers:
         try:
             result = await self._ask(worker, job)
         except BaseException:
+            self.failures += 1
             await self._end(worker)
             raise
         worker.jobs += 1
@@ -137,6 +146,7 @@ class Workers:
             start_new_session=True,
         )
         worker = _Worker(process)
+        self.starts += 1
         self._all.append(worker)
         try:
             async with asyncio.timeout(limits.image_start_s):

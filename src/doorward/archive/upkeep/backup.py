@@ -1,6 +1,7 @@
 """A copy of an archive while it runs: blobs, index, journal, settings; the secrets only where they are asked for.
 
-    TO/blobs TO/index TO/journal TO/doorward.toml [TO/secrets]    the form of an archive: ``verify`` looks over it too
+    TO/blobs TO/index TO/journal TO/commitments TO/doorward.toml [TO/secrets]
+                                                                  the form of an archive: ``verify`` looks over it too
     TO/backup.json                                                what this is, from when, and that it is complete
 
 Theory of operation. Nothing of the archive is locked: blobs are never changed in place, SQLite gives one commit as it stands,
@@ -34,6 +35,7 @@ from doorward.archive.index.upkeep import copy_to
 from doorward.archive.upkeep import beside
 from doorward.archive.upkeep.beside import Named
 from doorward.archive.upkeep.copying import (
+    copy_commitments,
     copy_journal,
     copy_secrets,
     make_folder,
@@ -47,6 +49,7 @@ FORMAT = "doorward.backup/1"
 MARK = "backup.json"
 SETTINGS = "doorward.toml"
 SECRETS = "secrets"
+COMMITMENTS = "commitments"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +236,7 @@ def _tidy(source: Shelf, to: Path) -> tuple[int, int, tuple[Named, ...], int]:
 def _the_rest(
     folder: Path, to: Path, with_secrets: bool, limits: Limits
 ) -> tuple[Head, int | None]:
+    copy_commitments(folder / COMMITMENTS, to / COMMITMENTS, limits)
     head = copy_journal(folder / "journal", to / "journal", limits)
     settings = folder / SETTINGS
     if settings.exists():

@@ -1,4 +1,4 @@
-"""Small files, secrets and journals, copied so that they are durable. All of it blocks.
+"""Small files, secrets, requests for storage commitment and journals, copied so that they are durable. All of it blocks.
 
 A journal only grows, and its segments are closed for ever when the next one begins; so a copy that was made before is the
 beginning of what is there now. Where it is not, records were changed or cut off since, and the copy is worth more than what
@@ -21,11 +21,12 @@ from doorward.access.journal.verify import verify
 from doorward.access.vault import Vault
 from doorward.archive.blobs.disk import LocalDisk
 from doorward.archive.blobs.faults import mapped
-from doorward.errors import ConfigError, LimitExceeded
+from doorward.errors import ConfigError, LimitExceeded, StorageError
 from doorward.limits import Limits
 
 _BLOCK_BYTES = 1 << 20
 _CUT_OFF = "torn-*"
+_REQUESTS = "*.json"
 
 
 def make_folder(folder: Path) -> None:
@@ -71,6 +72,36 @@ def copy_secrets(source: Path, to: Path) -> int:
     for name in set(copy.names()) - set(names):
         copy.remove(name)  # revoked since
     return len(names)
+
+
+def copy_commitments(source: Path, to: Path, limits: Limits) -> int:
+    """Copy the requests for storage commitment that wait for their report, and return how many; no others stay there.
+
+    A request that was reported meanwhile is gone. Raises StorageError, LimitExceeded (``upkeep_file_bytes``).
+    """
+    make_folder(to)
+    with mapped("read", str(source)):
+        names = {one.name for one in source.glob(_REQUESTS)} if source.is_dir() else set()
+    copied = set()
+    for name in sorted(names):
+        content = _read_or_none(source / name, limits)
+        if content is not None:
+            write_small(to / name, content)
+            copied.add(name)
+    with mapped("remove", str(to)):
+        for left in to.glob(_REQUESTS):
+            if left.name not in copied:
+                left.unlink()
+    return len(copied)
+
+
+def _read_or_none(file: Path, limits: Limits) -> bytes | None:
+    try:
+        return read_small(file, limits)
+    except StorageError as error:
+        if error.kind == "missing":
+            return None
+        raise
 
 
 # --- journals ---------------------------------------------------------------------------------------------------------

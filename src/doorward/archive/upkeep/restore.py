@@ -25,9 +25,10 @@ from doorward.archive.blobs.snapshot import copy_blob
 from doorward.archive.index.holdings import totals
 from doorward.archive.index.upkeep import copy_to
 from doorward.archive.upkeep import beside, hands
-from doorward.archive.upkeep.backup import MARK, SECRETS, SETTINGS, Mark, read_mark
+from doorward.archive.upkeep.backup import COMMITMENTS, MARK, SECRETS, SETTINGS, Mark, read_mark
 from doorward.archive.upkeep.beside import Named
 from doorward.archive.upkeep.copying import (
+    copy_commitments,
     copy_journal,
     copy_secrets,
     make_folder,
@@ -112,6 +113,7 @@ def _restore(
     is_whole = verify_journal(source / "journal", limits=limits).is_whole
     with beside.opened(source / "index", limits) as connection:
         blobs = _copy_blobs(source, folder, progress, limits)
+        copy_commitments(source / COMMITMENTS, folder / COMMITMENTS, limits)
         copy_journal(source / "journal", folder / "journal", limits)
         if (source / SETTINGS).exists():
             write_small(folder / SETTINGS, read_small(source / SETTINGS, limits))

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doorward.archive.archive import Archive
 from doorward.archive.web import capabilities, health, login, qido, rendered, stow, wado
+from doorward.archive.web.caller import caller_of
 from doorward.archive.web.door import Door
 from doorward.archive.web.refusals import refusal
 from doorward.errors import (
@@ -30,11 +31,24 @@ _DICOM_WEB_PARTS = (capabilities, qido, wado, stow, rendered)
 
 def make_app(archive: Archive, *, door: Door, extra_routes: Iterable[BaseRoute] = ()) -> ASGIApp:
     """Return the application of an archive behind its door; ``extra_routes`` are asked before its own."""
-    dicom_web = [route for part in _DICOM_WEB_PARTS for route in part.routes(archive)]
-    own = [*login.routes(door), *health.routes(archive), Mount(DICOM_WEB, routes=dicom_web)]
-    router = Router([*extra_routes, *own], redirect_slashes=False)
-    handled = ExceptionMiddleware(router, {HTTPException: _http, DoorwardError: _ours})
+    router = Router([*extra_routes, *routes(archive, door)], redirect_slashes=False)
+
+    async def http(request: Request, error: Exception) -> Response:
+        door.failed(caller_of(request))
+        return await _http(request, error)
+
+    async def ours(request: Request, error: Exception) -> Response:
+        door.failed(caller_of(request))
+        return await _ours(request, error)
+
+    handled = ExceptionMiddleware(router, {HTTPException: http, DoorwardError: ours})
     return door.before(_without_bugs(handled))
+
+
+def routes(archive: Archive, door: Door) -> list[BaseRoute]:
+    """Return every route of an archive: what a crawl of all of them goes by."""
+    dicom_web = [route for part in _DICOM_WEB_PARTS for route in part.routes(archive)]
+    return [*login.routes(door), *health.routes(archive), Mount(DICOM_WEB, routes=dicom_web)]
 
 
 async def _http(_: Request, error: Exception) -> Response:

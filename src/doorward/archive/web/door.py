@@ -14,6 +14,7 @@ another site's page, any answer to a script of another origin that the settings 
 import hashlib
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 
@@ -97,6 +98,12 @@ class Door:
         """Record that TLS has refused somebody from there."""
         entry = Entry(event=Event.REFUSAL, outcome=Outcome.REFUSED, peer=address, reason=reason)
         self.noting.refusal(entry)
+
+    def failed(self, caller: Caller) -> None:
+        """Record that somebody who is known has asked for what is not there, or not so."""
+        if caller.was_known:
+            entry = replace(caller.record, outcome=Outcome.FAILED, reason="a request that is none")
+            self.noting.refusal(entry.by(caller.identity()))
 
     def close(self) -> None:
         """Let the thread of the logins go."""
@@ -233,9 +240,13 @@ class Door:
             return await self._ask_openid(token)
         return lambda: self._by_token(token)
 
+    def tokens(self) -> TokenBook:
+        """Return the tokens of services as they are now."""
+        return self._tokens.value()
+
     def _by_token(self, token: str) -> Identity | None:
         register = self.archive.settings.register
-        return self._tokens.value().identify(token, register, now=self.archive.now())
+        return self.tokens().identify(token, register, now=self.archive.now())
 
     async def _ask_openid(self, token: str) -> Ask:
         assert self.openid is not None

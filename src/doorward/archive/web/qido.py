@@ -7,7 +7,7 @@ it is being found. Studies come newest first, everything else as it came in; bot
 Upper levels may be left out of the path: every search is relational. DICOM XML is not given (406).
 """
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from starlette.routing import Route
 from doorward.access.identity import Decision, Operation
 from doorward.access.journal.record import Event
 from doorward.archive.archive import Archive
-from doorward.archive.asking import Answers, Asking, Part
+from doorward.archive.asking import Answers, Asking, Part, answerable
 from doorward.archive.index.levels import (
     SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
@@ -31,8 +31,8 @@ from doorward.archive.web.caller import caller_of
 from doorward.archive.web.query_parameters import Search, parse_search
 from doorward.archive.web.refusals import refusal
 from doorward.dicom.attributes import Attribute, DataSetView
-from doorward.dicom.json_model import encode_view
-from doorward.dicom.tags import vr_of
+from doorward.dicom.json_model import encode_member, encode_view
+from doorward.dicom.tags import keyword_of, vr_of
 from doorward.dicom.values import SPECIFIC_CHARACTER_SET
 from doorward.web.accept import DICOM_JSON, JSON, Form, select
 
@@ -56,7 +56,8 @@ IF_KNOWN: dict[Level, tuple[int, ...]] = {
     Level.SERIES: (0x00080201, 0x0008103E, 0x00400244, 0x00400245, 0x00400275),
     Level.IMAGE: (0x00080201, 0x00280008, 0x00280010, 0x00280011, 0x00280100),
 }
-_PIECE_CHARACTERS = 65_536  # a unit of work: some hundred answers are sent at once
+_ONLINE = Attribute("CS", ("ONLINE",))
+_UIDS = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
 
 
 def routes(archive: Archive) -> list[Route]:
@@ -87,7 +88,9 @@ async def _search(archive: Archive, request: Request, level: Level) -> Response:
     if form is None:
         return refusal(406, _NOT_ACCEPTABLE)
     search = parse_search(request.query_params.multi_items(), keys, limits)
-    answers = await _ask(archive, request, level, search)
+    search = replace(search, query=answerable(search.query, level))
+    shown = _shown(base_of(request), level, search, _levels_of(level, keys))
+    answers = await _ask(archive, request, level, search, shown.needed)
     if isinstance(answers, Decision):
         return refusal(403, answers.reason)
     if not answers.first:
@@ -95,7 +98,6 @@ async def _search(archive: Archive, request: Request, level: Level) -> Response:
     elif request.method == "HEAD":
         answer = Response(media_type=form.media_type)
     else:
-        shown = _shown(base_of(request), level, search, _levels_of(level, keys))
         pieces = _array(answers, shown)
         if len(answers.first) < limits.index_page:
             # All of it is here: in one go it costs a third.
@@ -109,7 +111,11 @@ async def _search(archive: Archive, request: Request, level: Level) -> Response:
 
 
 async def _ask(
-    archive: Archive, request: Request, level: Level, search: Search
+    archive: Archive,
+    request: Request,
+    level: Level,
+    search: Search,
+    needed: Collection[int] | None,
 ) -> Answers | Decision:
     caller = caller_of(request)
     most = archive.limits.qido_answers
@@ -117,19 +123,22 @@ async def _ask(
         order=Order.NEWEST if level is Level.STUDY else Order.RECEIVED,
         offset=search.offset,
         limit=most if search.limit is None else min(search.limit, most),
+        wanted=needed,
     )
     record = replace(caller.record, event=Event.QUERY, operation=Operation.QUERY)
-    asking = Asking(index=archive.index, journal=archive.journal)
+    asking = Asking(index=archive.index, journal=archive.journal, timings=archive.timings)
     rules = archive.settings.rules
-    return await asking.ask(
-        search.query, level, record, caller.identity(), rules, archive.now(), part
-    )
+    asked = (search.query, level, record, caller.identity(), rules, archive.now(), part)
+    return asking.ask_now(*asked) or await asking.ask(*asked)
 
 
 def _warnings(search: Search, answers: Answers) -> Iterable[str]:
     """Return what the client has to know (PS3.18 sections 8.3.4.2 and 8.3.4.4)."""
     if answers.has_more:
         yield "There are additional results that can be requested."
+    if search.query.unmatched:
+        names = ", ".join(sorted(map(keyword_of, search.query.unmatched)))
+        yield f"Attributes that are not matched here, and were passed over: {names}."
     if search.is_fuzzy:
         yield (
             "The fuzzymatching parameter is not supported. Only literal matching has been performed."
@@ -150,18 +159,13 @@ def _levels_of(level: Level, keys: Mapping[int, str]) -> tuple[Level, ...]:
 
 
 async def _array(answers: Answers, shown: "_Shown") -> AsyncGenerator[bytes, None]:
-    """Yield the answers as one JSON array."""
-    texts: list[str] = []
-    size, before = 0, "["
-    async for view in answers.views():
-        texts.append(before + encode_view(shown.view(view)))
+    """Yield the answers as one JSON array, a page at a time."""
+    before = "["
+    async for page in answers.pages():
+        text = ",".join([shown.text(view) for view in page])
+        yield f"{before}{text}".encode("utf-8", "replace")
         before = ","
-        size += len(texts[-1])
-        if size >= _PIECE_CHARACTERS:
-            yield "".join(texts).encode("utf-8", "replace")
-            texts.clear()
-            size = 0
-    yield ("".join(texts) + "]").encode("utf-8", "replace")
+    yield b"[]" if before == "[" else b"]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +178,29 @@ class _Shown:
     always: frozenset[int]
     if_known: frozenset[int]
     is_all: bool
+    #: Tag -> what is written where it is not known, in the order of tags.
+    parts: Mapping[int, str]
+
+    @property
+    def needed(self) -> Collection[int] | None:
+        """What a match must have to be shown; None: all that is known."""
+        return None if self.is_all else self.always | self.if_known | _UIDS
+
+    def text(self, found: DataSetView) -> str:
+        """Return one answer as JSON."""
+        if self.is_all:
+            return encode_view(self.view(found))
+        made = {
+            _RETRIEVE_URL: Attribute("UR", (self._url(found),)),
+            _INSTANCE_AVAILABILITY: _ONLINE,
+        }
+        members = []
+        for tag, otherwise in self.parts.items():
+            attribute = made.get(tag) or found.get(tag)
+            members.append(otherwise if attribute is None else encode_member(tag, attribute))
+        text = f"{{{','.join(filter(None, members))}}}"
+        # The character set is named where something needs one; its place is found the slow way.
+        return text if text.isascii() else encode_view(self.view(found))
 
     def view(self, found: DataSetView) -> DataSetView:
         """Return one answer."""
@@ -181,7 +208,7 @@ class _Shown:
         more = found if self.is_all else self.if_known
         shown |= {tag: found[tag] for tag in more if tag in found}
         shown[_RETRIEVE_URL] = Attribute("UR", (self._url(found),))
-        shown[_INSTANCE_AVAILABILITY] = Attribute("CS", ("ONLINE",))
+        shown[_INSTANCE_AVAILABILITY] = _ONLINE
         if not all(map(_is_ascii, shown.values())):
             shown[SPECIFIC_CHARACTER_SET] = Attribute("CS", ("ISO_IR 192",))
         return shown
@@ -197,12 +224,16 @@ class _Shown:
 
 def _shown(base: str, level: Level, search: Search, levels: Iterable[Level]) -> _Shown:
     asked = frozenset(tag for tag in search.query.asked if level_of(tag) <= level)
+    always = asked.union(*(ALWAYS[one] for one in levels))
+    if_known = frozenset[int]().union(*(IF_KNOWN[one] for one in levels))
+    tags = sorted({*always, *if_known, _RETRIEVE_URL, _INSTANCE_AVAILABILITY})
     return _Shown(
         base=base,
         level=level,
-        always=asked.union(*(ALWAYS[one] for one in levels)),
-        if_known=frozenset().union(*(IF_KNOWN[one] for one in levels)),
+        always=always,
+        if_known=if_known,
         is_all=search.includes_all,
+        parts={t: encode_member(t, Attribute(vr_of(t))) if t in always else "" for t in tags},
     )
 
 

@@ -236,6 +236,7 @@ class _Sending:
             yield _anew(one, form, written)
             return
         async with self.archive.blobs.open_blob(one.held.digest) as reader:
+            one.begun()
             self._check(one.held, reader.size_bytes)
             yield reader.chunks()
 
