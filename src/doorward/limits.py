@@ -207,9 +207,7 @@ class Limits:
     web_refusals: int = _bound(
         10_000, "addresses", "whose refusals are counted, so that a flood does not fill the journal"
     )
-    web_refusal_s: float = _bound(
-        60.0, "seconds", "between two records of refusals of one address"
-    )
+    web_refusal_s: float = _bound(60.0, "seconds", "between two records of refusals of one address")
     refusal_records: int = _bound(
         600, "records", "of refusals of all addresses in that time, some 300 KiB; more are counted"
     )
@@ -545,10 +543,14 @@ class Limits:
         1.0, "seconds", "between two notes of how far a verification or an import has come"
     )
     upkeep_file_bytes: int = _bound(
-        16_777_216, "bytes", "of one file of settings or secrets in a backup; all together have some 100,000"
+        16_777_216,
+        "bytes",
+        "of one file of settings or secrets in a backup; all together have some 100,000",
     )
     reindex_head_bytes: int = _bound(
-        32_768, "bytes", "of a blob read at a time while its head is looked for: usual heads have 10,000"
+        32_768,
+        "bytes",
+        "of a blob read at a time while its head is looked for: usual heads have 10,000",
     )
     backup_rounds: int = _bound(
         5, "rounds", "of a backup beside an archive that deletes faster than it is copied"

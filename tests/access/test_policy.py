@@ -17,7 +17,7 @@ from doorward.access.identity import (
     Role,
     Subject,
 )
-from doorward.access.policy import PRESETS, Decision, decide, restrict
+from doorward.access.policy import PRESETS, Decision, decide, hides_studies, restrict
 from doorward.access.rules import BY_NAME_ONLY, WITHOUT_STUDY, Effect, Rule, Rules
 from doorward.errors import ConfigError
 
@@ -248,6 +248,24 @@ def test_a_refusal_about_a_study_tells_the_caller_no_rule():
     by_none = decide(ME, Operation.RETRIEVE, with_values(site="south"), rules, NOW)
     assert by_rule.reason == by_none.reason == "Not permitted for this study"
     assert (by_rule.rule, by_none.rule) == ("vip-patients", "(default)")
+
+
+def test_studies_are_hidden_by_any_condition_unless_all_are_allowed():
+    everything, own = allow(Operation.RETRIEVE), allow(Operation.RETRIEVE, own_site=True)
+    vip = Rule(
+        name="vip",
+        effect=Effect.DENY,
+        operations=frozenset({Operation.RETRIEVE}),
+        labels=frozenset({"vip"}),
+    )
+    for rules, is_hiding in (
+        ((everything,), False),
+        ((everything, own), False),
+        ((own,), True),
+        ((everything, vip), True),
+        ((), True),
+    ):
+        assert hides_studies(ME, Operation.RETRIEVE, Rules(rules=rules), NOW) is is_hiding
 
 
 def test_only_the_own_site_and_somebody_of_no_site_sees_nothing():

@@ -9,12 +9,22 @@ from doorward.access.rules import Effect, Rule, Rules
 from doorward.archive.giving import Destination
 from doorward.errors import ScopeError
 from doorward.net.transfer import get, move, store
-from doorward.wire.uids import EXPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_GET, STUDY_ROOT_MOVE
+from doorward.wire.uids import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    PATIENT_ROOT_GET,
+    STUDY_ROOT_GET,
+    STUDY_ROOT_MOVE,
+)
 from index_entries import CT
 from loopback import House, Kept, in_loop, limits, listening
 
 SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN,)
-CONTEXTS = ((STUDY_ROOT_GET, SYNTAXES), (STUDY_ROOT_MOVE, SYNTAXES), (CT, SYNTAXES))
+CONTEXTS = (
+    (PATIENT_ROOT_GET, SYNTAXES),
+    (STUDY_ROOT_GET, SYNTAXES),
+    (STUDY_ROOT_MOVE, SYNTAXES),
+    (CT, SYNTAXES),
+)
 DEVICES = [legacy("ct1", "modality"), legacy("ws1", "workstation", "WS1", "HOUSE")]
 STUDIES = ("2.25.1.1", "2.25.2.1")
 
@@ -76,6 +86,34 @@ async def test_what_is_not_held_is_an_empty_success(tmp_path):
         result, stored = await retrieved(archive, "2.25.77")
 
     assert (result.status, result.completed, stored) == (0, 0, {})
+
+
+@in_loop
+async def test_who_may_see_some_studies_only_cannot_tell_a_hidden_one_from_one_that_is_not_there(
+    tmp_path,
+):
+    denied = Rule(
+        name="old",
+        effect=Effect.DENY,
+        operations=frozenset({Operation.RETRIEVE}),
+        older_than_days=1,
+    )
+    async with opened(tmp_path, DEVICES) as archive:
+        archive.use(rules=Rules(rules=(*archive.settings.rules.rules, denied)))
+        hidden, _ = await retrieved(archive, STUDIES[0])
+        async with (
+            served(archive, is_legacy=True) as port,
+            calling_as("WS1", port, *CONTEXTS, takes=[CT]) as workstation,
+        ):
+            take = lambda _, r: Kept(House(), r.affected_sop_instance_uid)  # noqa: E731
+            for level, key, uid in (
+                ("STUDY", "StudyInstanceUID", "2.25.77"),
+                ("PATIENT", "PatientID", "X"),
+            ):
+                asked = identifier(level, **{key: uid})
+                model = STUDY_ROOT_GET if level == "STUDY" else PATIENT_ROOT_GET
+                absent = await get(workstation, model, asked, take)
+                assert (absent.status, absent.comment) == (hidden.status, hidden.comment)
 
 
 @in_loop

@@ -9,6 +9,7 @@ from doorward.access.identity import Operation, Person, Role, Service
 from doorward.access.passwords import Passwords
 from doorward.archive.persons import (
     add_person,
+    add_service,
     admit_first,
     issue_token,
     new_first_code,
@@ -100,6 +101,18 @@ def test_a_token_is_issued_to_a_service_that_is_known(folder):
     for nobody in ("ghost", "ada"):
         with pytest.raises(ConfigError, match="no service"):
             issue_token(folder, nobody, scope={Operation.QUERY}, lifetime=MONTH, now=NOW)
+
+
+def test_nobody_inherits_what_a_removal_that_broke_off_has_left_behind(folder):
+    add_person(folder, ADA, PASSWORD)
+    add_service(folder, VIEWER)
+    old = issue_token(folder, "viewer", scope={Operation.QUERY}, lifetime=MONTH, now=NOW)
+    for name in ("ada", "viewer"):
+        folder.change_register(lambda register, name=name: register.without(name))
+    add_person(folder, ADA, None)
+    add_service(folder, VIEWER)
+    assert folder.people().of("ada") is None
+    assert folder.tokens().verify(old.text, now=NOW) is None
 
 
 def test_a_removed_service_takes_its_tokens_along(folder):

@@ -138,6 +138,18 @@ async def test_settings_that_are_wrong_leave_the_former_rules_in_place(tmp_path,
 
 
 @in_loop
+async def test_settings_that_are_away_for_a_moment_end_nothing(tmp_path, caplog):
+    async with watched(tmp_path) as (folder, archive, watch, _):
+        former, aside = archive.settings.rules, tmp_path / "aside"
+        folder.settings_file.rename(aside)  # as editors do before they write another one
+        await watch.look()
+        assert archive.settings.rules == former
+        assert "not in the journal yet" in caplog.text
+        aside.rename(folder.settings_file)
+        assert await watch.look()
+
+
+@in_loop
 async def test_certificates_that_do_not_fit_are_said(tmp_path, caplog):
     async with watched(tmp_path) as (folder, _, watch, doors):
         doors.fault = ConfigError("do not fit")

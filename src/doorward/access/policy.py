@@ -117,6 +117,14 @@ def restrict(identity: Identity | None, rules: Rules, now: datetime) -> Restrict
     )
 
 
+def hides_studies(identity: Identity, operation: Operation, rules: Rules, now: datetime) -> bool:
+    """Tell whether some studies may be closed to this identity, so that "not held" would tell them from what is not there."""
+    today = now.date()
+    about = [(r.effect, r.studies(identity, today)) for r in rules.concerning(identity, operation)]
+    is_for_all = (Effect.ALLOW, Studies()) in about
+    return not is_for_all or any(e is Effect.DENY and s != Studies() for e, s in about)
+
+
 # --- the gates --------------------------------------------------------------------------------------------------------
 
 _NOBODY = Decision(is_allowed=False, reason="No identity was shown", rule="(nobody)")

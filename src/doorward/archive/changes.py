@@ -36,7 +36,7 @@ _EVENTS: Mapping[str, Event] = {
 def standing(folder: Folder) -> dict[str, str]:
     """Return what there is now: a name for each thing, and a digest that changes with it. Raises ConfigError."""
     vault = folder.vault()
-    found = {"settings doorward.toml": _digest(folder.settings_file.read_bytes())}
+    found = {"settings doorward.toml": _digest(_settings_of(folder))}
     for title, name in (("authority", AUTHORITY), ("server", SERVER)):
         found[f"certificate {title}"] = fingerprint_of(certificate_from(vault.read(name)))
     if OPENID_SECRET in vault:
@@ -52,6 +52,14 @@ def standing(folder: Folder) -> dict[str, str]:
     for token in folder.tokens().tokens:
         found[f"token {token.id} of {token.owner}"] = token.digest
     return found
+
+
+def _settings_of(folder: Folder) -> bytes:
+    try:
+        return folder.settings_file.read_bytes()
+    except OSError as error:  # an editor may just be about to put another one there
+        message = f"cannot be read ({error.strerror})"
+        raise ConfigError(message, file=folder.settings_file) from None
 
 
 def entries_between(before: Mapping[str, str], now: Mapping[str, str]) -> list[Entry]:

@@ -12,7 +12,7 @@ from doorward.access.journal.journal import Journal
 from doorward.access.journal.record import Entry as Record
 from doorward.access.journal.record import Event
 from doorward.access.journal.record import Outcome as Ending
-from doorward.access.policy import NOT_THIS_STUDY, decide
+from doorward.access.policy import NOT_THIS_STUDY, decide, hides_studies
 from doorward.access.rules import Rules
 from doorward.access.volume import Allowance, Volume, allowances
 from doorward.archive.blobs.store import BlobStore
@@ -235,16 +235,25 @@ class Giving:
         ]
         allowed = [s for s, d in zip(studies, decisions, strict=False) if d.is_allowed]
         if identity is None or not allowed:
-            return await self._nothing(record, decisions[0], is_held=bool(studies))
+            # Who may see some studies only is told the same of those that are closed to them and of those that are not there.
+            is_hidden = bool(studies) or (
+                identity is not None and hides_studies(identity, operation, rules, now)
+            )
+            decision = decisions[0]
+            if decision.is_allowed and is_hidden:
+                decision = replace(
+                    decision, is_allowed=False, reason=NOT_THIS_STUDY, rule="(default)"
+                )
+            return await self._nothing(record, decision, is_hidden=is_hidden)
         rule = decisions[0].rule if len(decisions) == 1 else ""
         return Permitted(studies=tuple(allowed), rule=rule)
 
     async def _nothing(
-        self, record: Record, decision: Decision, *, is_held: bool
+        self, record: Record, decision: Decision, *, is_hidden: bool
     ) -> Permitted | Refusal:
-        """Answer where nothing may leave: by a refusal, or by an empty success where nothing is held."""
+        """Answer where nothing may leave: by a refusal, or by an empty success where nothing is held or could be hidden."""
         is_about_a_study = decision.reason == NOT_THIS_STUDY or not decision.rule.startswith("(")
-        if not decision.is_allowed and (is_held or not is_about_a_study):
+        if not decision.is_allowed and (is_hidden or not is_about_a_study):
             await self._record_refusal(record, decision.reason, decision.rule)
             return Refusal(why=Why.NOT_AUTHORISED, reason=decision.reason)
         await self.journal.write(record)

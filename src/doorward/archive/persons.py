@@ -55,7 +55,12 @@ def add_person(folder: Folder, person: Person, password: str | None) -> SetUp | 
     Raises ConfigError where the name is taken or the password is not good, StorageError.
     """
     folder.register().with_entry(person)
-    made = None if password is None else _set_up(folder, person.name, password)
+    if password is None:
+        made = None
+        if folder.people().of(person.name) is not None:  # left behind by a removal that broke off
+            folder.change_people(lambda book: book.without(person.name))
+    else:
+        made = _set_up(folder, person.name, password)
     folder.change_register(lambda register: register.with_entry(person))
     return made
 
@@ -92,6 +97,14 @@ def _set_up(folder: Folder, name: str, password: str) -> SetUp:
 
 
 # --- services -----------------------------------------------------------------------------------------------------------
+
+
+def add_service(folder: Folder, service: Service) -> None:
+    """Let a service in, with no token. Raises ConfigError where the name or a title is taken, StorageError."""
+    folder.register().with_entry(service)
+    if folder.tokens().of_owner(service.name):  # left behind by a removal that broke off
+        folder.change_tokens(lambda book: book.without_owner(service.name))
+    folder.change_register(lambda register: register.with_entry(service))
 
 
 def remove_service(folder: Folder, name: str) -> None:

@@ -114,7 +114,7 @@ class Watch:
     def _use_certificates(self) -> None:
         try:
             self._renew()
-        except ConfigError as fault:
+        except (ConfigError, StorageError) as fault:
             _log.warning("the former certificates are used on: %s", fault)
 
     async def _use_settings(self) -> None:

@@ -51,6 +51,7 @@ def add(
 ) -> None:
     """Let a program in, for what its role allows or less; it needs a token ('token issue')."""
     from doorward.access.identity import Service
+    from doorward.archive.persons import add_service
 
     found = folder_of(folder)
     service = Service(
@@ -61,7 +62,7 @@ def add(
         scope=_operations(scope) if scope else None,
         expires_at=end_of(expires),
     )
-    found.change_register(lambda register: register.with_entry(service))
+    add_service(found, service)
     journal(found)
     say_when(f"{name} is let in")
 

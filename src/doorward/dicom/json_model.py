@@ -27,6 +27,7 @@ from doorward.dicom.attributes import (
     FLOAT_VRS,
     INTEGER_VRS,
     READABLE_VRS,
+    TEXT_VRS,
     Attribute,
     DataSetView,
     decode_floats,
@@ -61,6 +62,7 @@ _INLINE_CHUNK = 49_152  # a multiple of 3, for Base64, and of every width
 _MOST_EXACT_INTEGER = 1 << 53
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _MOST_EXACT_DIGITS = 15
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _NOT_FINITE = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
 
 
@@ -245,7 +247,7 @@ def _swapped(chunk: bytes, width: int) -> bytes:
 
 
 def _json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODE(text)
 
 
 def _text(text: str) -> str:
@@ -287,6 +289,9 @@ _WRITE: dict[str, Callable[[str], str]] = {
 }
 
 
+_PLAIN_VRS = TEXT_VRS - _WRITE.keys()
+
+
 def encode_view(view: DataSetView) -> str:
     """Return attributes that were read before as one JSON object, in the order of their tags (PS3.18 section F.2.2).
 
@@ -305,6 +310,8 @@ def encode_member(tag: int, attribute: Attribute) -> str:
 
 def _encode_attribute(attribute: Attribute) -> str:
     vr, texts, items = attribute
+    if vr in _PLAIN_VRS and len(texts) == 1 and texts[0]:
+        return f'{{"vr":"{vr}","Value":[{_ENCODE(texts[0])}]}}'  # nearly always
     if vr == "SQ":
         values = ",".join(map(encode_view, items))
     elif vr in FLOAT_VRS:

@@ -259,7 +259,13 @@ def test_session_that_is_idle_too_long_ends(tmp_path: Path) -> None:
 # --- what a browser could be made to do -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "[::1", "1.2.3.4"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "localhost.evil.example", "", "[::1", "1.2.3.4"),
+        *("localhost:1@evil.example", "localhost:1/evil", "localhost:x", "localhost:1:2", "[localhost]"),
+    ],
+)
 def test_host_that_is_not_ours_is_refused_whoever_calls(site: WebArchive, host: str) -> None:
     answer = site.get("/who", Host=host)
     assert (answer.status, answer.json()) == (

@@ -421,9 +421,10 @@ class Journal:
         else:
             with self._places:
                 self._durable = head
-            self._told(batch, None)
+            # First, so that no answer leaves before its audit message is in the spool.
             if self._loop is not None and self._written is not None:
                 self._loop.call_soon_threadsafe(self._tell_written, batch)
+            self._told(batch, None)
 
     def _told(self, batch: list[_Waiting], error: OSError | None) -> None:
         """Tell the threads that wait, and those who wait on the event loop."""

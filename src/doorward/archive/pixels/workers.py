@@ -136,6 +136,7 @@ class Workers:
         most = limits.image_result_bytes
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # nothing is loaded from the folder that we happen to be started in
             *("-m", "doorward.archive.pixels.worker", str(limits.image_worker_memory_bytes)),
             *(str(most), str(int(limits.image_job_s))),
             stdin=asyncio.subprocess.PIPE,

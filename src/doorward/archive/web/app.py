@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -91,6 +91,8 @@ def _without_bugs(app: ASGIApp) -> ASGIApp:
         )
         try:
             await app(scope, receive, sending)
+        except ClientDisconnect:
+            return  # whoever asked has gone: nobody is to blame, and a stranger must not fill the log
         except Exception as fault:
             if has_begun:
                 raise

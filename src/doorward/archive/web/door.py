@@ -12,6 +12,7 @@ another site's page, any answer to a script of another origin that the settings 
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -55,6 +56,8 @@ _HEADERS = {
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _ASKED_FOR = "Authorization, Content-Type, Accept, If-None-Match, Range"
 _TOKENS = "tokens.json"
+#: A name or address and perhaps a port (RFC 9110 section 7.2); it becomes part of the addresses in answers.
+_HOST = re.compile(r"(?P<name>[a-z0-9._-]{1,253}|\[[0-9a-f:.]{1,45}\])(:[0-9]{0,5})?", re.ASCII)
 
 #: Who it is now; None: nobody any more.
 Ask = Callable[[], Identity | None]
@@ -162,9 +165,8 @@ class Door:
         """Whether the one Host header names us: otherwise another site's name was bent to our address."""
         if len(hosts) != 1:
             return False
-        host = hosts[0].lower()
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        return name.strip("[]") in self._hosts
+        found = _HOST.fullmatch(hosts[0].lower())
+        return found is not None and found["name"].strip("[]") in self._hosts
 
     @staticmethod
     def _is_open(scope: Scope) -> bool:
