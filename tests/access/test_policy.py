@@ -260,7 +260,7 @@ def test_studies_are_hidden_by_any_condition_unless_all_are_allowed():
     )
     for rules, is_hiding in (
         ((everything,), False),
-        ((everything, own), False),
+        ((everything, replace(own, name="own")), False),
         ((own,), True),
         ((everything, vip), True),
         ((), True),

@@ -220,6 +220,19 @@ async def test_a_worker_that_talks_nonsense_is_ended(make, monkeypatch, tmp_path
 
 
 @in_loop
+async def test_a_worker_loads_nothing_from_the_folder_that_it_is_started_in(
+    make, monkeypatch, tmp_path
+):
+    (tmp_path / "numpy.py").write_text("raise SystemExit('not ours')\n")
+    monkeypatch.chdir(tmp_path)
+
+    async def test(workers):
+        assert (await workers.do(JOB)).parts[0] == FRAME
+
+    await make(test)
+
+
+@in_loop
 async def test_a_closed_archive_starts_no_worker():
     workers = Workers(limits())
     await workers.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -28,6 +28,7 @@ FAULTS: dict[str, Exception] = {
     "settings": ConfigError("is wrong", file=PATH, field="port"),
     "away": ConnectTimeout("no answer from 192.0.2.1"),
     "bug": RuntimeError("Nobody^Known"),
+    "gone": ClientDisconnect(),
 }
 
 
@@ -73,6 +74,14 @@ def test_fault_says_whose_it_is_and_no_more(
         assert secret not in caplog.text
         assert secret.encode() not in answer.body
     assert ("RuntimeError" in caplog.text) is (name == "bug")
+
+
+def test_who_goes_away_in_the_middle_is_no_fault_of_ours(
+    site: WebArchive, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        site.get("/fail/gone")
+    assert "ended by a fault" not in caplog.text
 
 
 def test_answer_that_breaks_off_is_never_taken_for_a_whole_one(

@@ -263,7 +263,13 @@ def test_session_that_is_idle_too_long_ends(tmp_path: Path) -> None:
     "host",
     [
         *("evil.example", "localhost.evil.example", "", "[::1", "1.2.3.4"),
-        *("localhost:1@evil.example", "localhost:1/evil", "localhost:x", "localhost:1:2", "[localhost]"),
+        *(
+            "localhost:1@evil.example",
+            "localhost:1/evil",
+            "localhost:x",
+            "localhost:1:2",
+            "[localhost]",
+        ),
     ],
 )
 def test_host_that_is_not_ours_is_refused_whoever_calls(site: WebArchive, host: str) -> None:

@@ -324,6 +324,18 @@ def test_new_key_of_the_provider_is_fetched_once_a_minute_at_most(tmp_path: Path
         assert provider.asked.count("/keys") == 2
 
 
+def test_keys_that_are_good_hold_while_the_provider_does_not_answer(tmp_path: Path) -> None:
+    limits = replace(DEFAULT_LIMITS, openid_keys_s=0.0)
+    with forged_provider() as provider, served(tmp_path, provider.issuer, limits) as site:
+        good = f"Bearer {provider.token()}"
+        assert site.get("/session", who=None, Authorization=good).status == 200
+        provider.answers["/keys"] = (500, {}, b"")
+        provider.key = new_key("nobody's")
+        unknown = f"Bearer {provider.token()}"
+        assert site.get("/session", who=None, Authorization=unknown).status == 401
+        assert site.get("/session", who=None, Authorization=good).status == 200
+
+
 def test_mapping_that_was_taken_away_ends_the_session(tmp_path: Path) -> None:
     with lying(tmp_path) as (site, provider):
         answer = log_in(site, provider)

@@ -25,7 +25,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from doorward.access.json_tokens import JsonTokens, Provider, Refusal, Vouched
 from doorward.archive.settings import OpenIdSettings
-from doorward.errors import ConfigError, PeerProtocolError, ScopeError
+from doorward.errors import ConfigError, DoorwardError, PeerProtocolError, ScopeError
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.dial import resolve
 from doorward.net.http import HttpReply, fetch, post_form
@@ -149,7 +149,7 @@ class OpenId:
         self, token: str, audience: str, now: datetime, nonce: str | None
     ) -> Known | str:
         found = (await self._verifier(audience)).verify(token, now=now, nonce=nonce)
-        if found is Refusal.KEY and await self._fetch_again():
+        if found is Refusal.KEY and await self._fetch_again(audience):
             found = (await self._verifier(audience)).verify(token, now=now, nonce=nonce)
         if not isinstance(found, Vouched):
             return str(found)
@@ -196,19 +196,29 @@ class OpenId:
         async with self._turn:
             if audience not in self._keys:
                 self._fetched = _clock()
-                reply = await self._fetch(document.jwks_uri)
-                provider = Provider(
-                    issuer=self.settings.issuer, audience=audience, keys=_whole(reply, "keys")
-                )
-                self._keys[audience] = JsonTokens(provider, limits=self._limits)
+                self._keys[audience] = await self._fetched_keys(document, audience)
             return self._keys[audience]
 
-    async def _fetch_again(self) -> bool:
-        """Forget the keys, where they are not quite fresh; False where they are."""
+    async def _fetched_keys(self, document: _Document, audience: str) -> JsonTokens:
+        reply = await self._fetch(document.jwks_uri)
+        provider = Provider(
+            issuer=self.settings.issuer, audience=audience, keys=_whole(reply, "keys")
+        )
+        return JsonTokens(provider, limits=self._limits)
+
+    async def _fetch_again(self, audience: str) -> bool:
+        """Put fresh keys in place of those that are not; False where they are, or none can be had.
+
+        Whoever shows a key that nobody knows must not take away those that are good, while the provider does not answer.
+        """
         if _clock() - self._fetched < self._limits.openid_keys_s:
             return False
         self._fetched = _clock()
-        self._keys.clear()
+        try:
+            fresh = await self._fetched_keys(await self._known(), audience)
+        except DoorwardError:
+            return False
+        self._keys = {audience: fresh}
         return True
 
     async def _exchanged(self, code: str, pending: _Pending) -> str:
