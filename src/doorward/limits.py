@@ -562,6 +562,9 @@ class Limits:
     image_inflated_bytes: int = _bound(
         134_217_728, "bytes", "of a deflated data set held while it is written anew or rendered"
     )
+    images_inflated_bytes: int = _bound(
+        536_870_912, "bytes", "of all deflated data sets that are held at the same time"
+    )
     image_frame_bytes: int = _bound(
         134_217_728,
         "bytes",

@@ -1,12 +1,13 @@
 """Frames as image files: parameters in, pixels out, and a small memory of what was made."""
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from doorward.archive.pixels.rendering import JPEG, PNG, Rendering, rendering_of
-from doorward.errors import ImageError, PeerProtocolError, StorageError
+from doorward.errors import ImageError, LimitExceeded, PeerProtocolError, StorageError
 from loopback import in_loop, limits
 from pixel_archives import FILES, image_of, made_image, pixels_in, ramp
 
@@ -122,6 +123,18 @@ async def test_what_has_no_pixels_says_so(tmp_path):
             await pixels.renderer.render(held, 1, AS_PNG)
 
     assert fault.value.kind == "no_pixels"
+
+
+@in_loop
+async def test_who_waits_for_a_worker_holds_no_frame_and_too_many_are_sent_away(tmp_path):
+    async with pixels_in(tmp_path, limits(image_workers=1, image_waiting=2)) as pixels:
+        held = [await pixels.hold(made_image(ramp(n, 255))) for n in range(4)]
+        found = await asyncio.gather(
+            *(pixels.renderer.render(one, 1, AS_PNG) for one in held), return_exceptions=True
+        )
+    assert [type(one) for one in found[:3]] == [bytes] * 3
+    assert isinstance(found[3], LimitExceeded)
+    assert found[3].limit == "image_waiting"
 
 
 @in_loop

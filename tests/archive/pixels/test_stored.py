@@ -1,11 +1,14 @@
 """What stands where in a stored instance, whatever lengths it claims."""
 
+import gc
 import struct
+import sys
+from dataclasses import replace
 
 import pytest
 
 from doorward.archive.index.entry import Frame
-from doorward.archive.pixels.stored import content_of, layout_of
+from doorward.archive.pixels.stored import content_of, head_of, layout_of
 from doorward.dicom.part10 import write_file_meta
 from doorward.dicom.reencode import header_of
 from doorward.dicom.walk import UNDEFINED, Syntax
@@ -163,6 +166,37 @@ async def test_a_deflated_data_set_is_inflated_within_its_bound(tmp_path):
     assert layout.pixels.length == len(read(FILES["image_dfl.dcm"]).PixelData)
     with pytest.raises(LimitExceeded, match="image_inflated_bytes"):
         await laid_out(tmp_path / "other", content, image_inflated_bytes=100_000)
+
+
+@in_loop
+async def test_deflated_data_sets_are_bounded_all_together_and_room_comes_back(tmp_path):
+    async with pixels_in(tmp_path, limits(images_inflated_bytes=1_500_000)) as pixels:
+        content = FILES["image_dfl.dcm"].read_bytes()
+        held, bounds = await pixels.hold(content), pixels.workers.limits
+        async with content_of(pixels.blobs, held.digest, bounds) as one:
+            size = one.size_bytes
+            many = replace(bounds, images_inflated_bytes=2 * size - 1)
+            with pytest.raises(LimitExceeded, match="images_inflated_bytes"):
+                async with content_of(pixels.blobs, held.digest, many):
+                    pass
+        async with content_of(pixels.blobs, held.digest, many) as one:
+            assert one.size_bytes == size
+
+
+@in_loop
+async def test_what_was_inflated_is_let_go_at_once_and_not_when_cycles_are_looked_for(tmp_path):
+    gc.collect()
+    gc.disable()
+    try:
+        async with pixels_in(tmp_path) as pixels:
+            held = await pixels.hold(FILES["image_dfl.dcm"].read_bytes())
+            async with content_of(pixels.blobs, held.digest, pixels.workers.limits) as one:
+                await head_of(one)
+                inflated = one._inflated
+            del one
+            assert sys.getrefcount(inflated) == 2  # ours, and that of the question
+    finally:
+        gc.enable()
 
 
 @in_loop

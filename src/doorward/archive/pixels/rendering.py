@@ -6,6 +6,7 @@ where a negative width or height mirrors it. ``window`` center,width,function wi
 Where nothing is asked for, an image has its own size, and the window that its data set names first.
 """
 
+import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from doorward.archive.pixels.job import Message
 from doorward.archive.pixels.picture import Picture, frame_of, picture_of
 from doorward.archive.pixels.stored import Content, Layout, content_of, layout_of
 from doorward.archive.pixels.workers import Workers
-from doorward.errors import ImageError, PeerProtocolError
+from doorward.errors import ImageError, LimitExceeded, PeerProtocolError
 from doorward.limits import Limits
 
 JPEG, PNG = "image/jpeg", "image/png"
@@ -108,6 +109,9 @@ class Renderer:
         self._index = index
         self._workers = workers
         self._limits = limits
+        self._asked = 0
+        #: Who has a frame in memory: those that are decoded, and the next one. The others wait with empty hands.
+        self._turns = asyncio.Semaphore(limits.image_workers + 1)
         self._made: OrderedDict[tuple[str, int, Rendering], bytes] = OrderedDict()
         self._made_bytes = 0
 
@@ -122,7 +126,15 @@ class Renderer:
         if made is not None:
             self._made.move_to_end(key)
             return made
-        made = await self._rendered(held, number, rendering)
+        bound, most = self._limits.image_waiting, self._limits.image_workers
+        if self._asked >= bound + most:
+            raise LimitExceeded(limit="image_waiting", value=bound, seen=self._asked)
+        self._asked += 1
+        try:
+            async with self._turns:
+                made = await self._rendered(held, number, rendering)
+        finally:
+            self._asked -= 1
         self._remember(key, made)
         return made
 

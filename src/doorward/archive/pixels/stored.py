@@ -5,10 +5,12 @@ with a bound. ``layout_of`` reads as much of its beginning as stands before the 
 no pixel is read. All lengths come from a stranger, and each is held against what is there.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from struct import Struct
+from typing import ClassVar
 
 from doorward.archive.blobs.reader import BlobReader
 from doorward.archive.blobs.store import BlobStore
@@ -36,6 +38,7 @@ PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 _NUMBER_OF_FRAMES = 0x00280008
 _ON_WIRE = 0xFFFFFFFF
 _ITEM_HEADER = Struct("<HHL")
+_TURN_BYTES = 1_048_576  # a unit of work: inflated in some milliseconds
 _FIRST_LOOK_BYTES = 16_384  # a unit of work: heads have some 2,000 to 10,000 bytes
 
 
@@ -89,24 +92,54 @@ async def content_of(blobs: BlobStore, digest: str, limits: Limits) -> AsyncIter
         first = await reader.read(0, min(reader.size_bytes, limits.preamble_meta_bytes))
         meta = read_file_meta(first, limits)
         begin, uid = meta.data_set_offset, meta.transfer_syntax_uid
-        inflated = None
-        if is_deflated(uid):
-            inflated = await _inflated(reader, begin, limits)
-        yield Content(
-            transfer_syntax_uid=uid,
-            size_bytes=reader.size_bytes - begin if inflated is None else len(inflated),
-            limits=limits,
-            _reader=reader,
-            _begin=begin,
-            _inflated=inflated,
-        )
+        inflated, share = None, _Share()
+        try:
+            if is_deflated(uid):
+                inflated = await _inflated(reader, begin, share, limits)
+            yield Content(
+                transfer_syntax_uid=uid,
+                size_bytes=reader.size_bytes - begin if inflated is None else len(inflated),
+                limits=limits,
+                _reader=reader,
+                _begin=begin,
+                _inflated=inflated,
+            )
+        finally:
+            share.give_back()
 
 
-async def _inflated(reader: BlobReader, begin: int, limits: Limits) -> bytes:
+@dataclass(slots=True)
+class _Share:
+    """Inflated bytes that are held for one data set; those of all together are bounded."""
+
+    size_bytes: int = 0
+    #: Of all in this process: a small file inflates to a hundred times as much, and many may ask for it at once.
+    all_bytes: ClassVar[int] = 0
+
+    def take(self, more_bytes: int, limits: Limits) -> None:
+        """Count more of them. Raises LimitExceeded (``images_inflated_bytes``)."""
+        bound, seen = limits.images_inflated_bytes, _Share.all_bytes + more_bytes
+        if seen > bound:
+            raise LimitExceeded(limit="images_inflated_bytes", value=bound, seen=seen)
+        _Share.all_bytes = seen
+        self.size_bytes += more_bytes
+
+    def give_back(self) -> None:
+        """They are held no more."""
+        _Share.all_bytes -= self.size_bytes
+        self.size_bytes = 0
+
+
+async def _inflated(reader: BlobReader, begin: int, share: _Share, limits: Limits) -> bytes:
     inflater, found = Inflater(limits), bytearray()
     async for chunk in reader.chunks(begin):
         for piece in inflater.feed(chunk):
+            share.take(len(piece), limits)
             found += piece
+            if len(found) % _TURN_BYTES < len(piece):
+                await asyncio.sleep(
+                    0
+                )  # to inflate all of it at once would keep everybody else waiting
             if len(found) > limits.image_inflated_bytes:
                 bound = limits.image_inflated_bytes
                 raise LimitExceeded(limit="image_inflated_bytes", value=bound, seen=len(found))
@@ -207,7 +240,8 @@ def _end_of_whole(
             elif tag == SEQUENCE_DELIMITATION:
                 at = offset
     except PeerProtocolError as fault:
-        return at, fault
+        # Its traceback would hold whoever holds it, and with that all that was inflated, until cycles are looked for.
+        return at, fault.with_traceback(None)
     return at, None
 
 

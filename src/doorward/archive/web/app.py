@@ -26,6 +26,7 @@ from doorward.errors import (
 from doorward.net.asgi import report_fault
 
 DICOM_WEB = "/dicom-web"
+_BUSY_S = 2  # by then something has been sent, and is held no more
 _DICOM_WEB_PARTS = (capabilities, qido, wado, stow, rendered)
 
 
@@ -67,6 +68,8 @@ async def _ours(_: Request, error: Exception) -> Response:
             return refusal(507, "No room is left")
         case StorageError():
             return refusal(503, "The storage has failed")
+        case LimitExceeded(limit="images_inflated_bytes"):
+            return refusal(503, "Too much is being inflated at once", retry_after_s=_BUSY_S)
         case LimitExceeded():
             return refusal(413, f"More than {error.limit} allows")
         case ConfigError() | UsageError() | PeerError():

@@ -63,7 +63,7 @@ def _handler(archive: Archive, kind: Kind) -> Callable[[Request], Awaitable[Resp
         except ConfigError as error:
             return refusal(406, error.message)
         except LimitExceeded as error:
-            if error.limit == "image_waiting":
+            if error.limit in ("image_waiting", "images_inflated_bytes"):
                 return refusal(503, "too many images are being made", retry_after_s=_BUSY_S)
             return refusal(413, f"more than {error.limit} allows")
         except StorageError:
