@@ -131,7 +131,7 @@ def test_a_missing_extra_is_one_sentence_that_says_what_to_install(terminal, mon
     assert terminal("init") == 2
     assert "starlette" in terminal.err
     assert "uvicorn" not in terminal.err
-    assert "pip install 'doorward[archive]'" in terminal.err
+    assert "pip install '.[archive,images]'" in terminal.err
     assert len(terminal.err.splitlines()) == 2
     assert not terminal.place.exists()
 

@@ -46,6 +46,7 @@ from doorward.wire.uids import (
     VERIFICATION,
 )
 from doorward_archive import STORAGE_SYNTAXES, DoorwardArchive, instance_of, served
+from hostile_callers import GOOD
 from peers import Orthanc, Tls, orthanc, storescp
 from synthetic import Known, data_set_of, make_studies
 from wheel_instances import composite_instances, contexts_of, digests
@@ -279,6 +280,9 @@ def test_echoscu_is_told_why_it_is_turned_away(known: Known) -> None:
         by_stranger = rejection_in(echoscu(archive).output)
         at_wrong_door = rejection_in(echoscu(archive, called="OTHER").output)
         holds_the_only_place.connect((archive.host, archive.port))
+        titles = f"{'HOUSE':16}{'FRIEND':16}".encode()  # called, then calling (PS3.8 Table 9-11)
+        holds_the_only_place.sendall(GOOD[:10] + titles + GOOD[42:])
+        assert holds_the_only_place.recv(1) == b"\x02"  # A-ASSOCIATE-AC
         when_full = rejection_in(echoscu(archive, calling="FRIEND").output)
     user = ("Rejected Permanent", "Service User")
     assert by_stranger == (*user, "Calling AE Title Not Recognized")

@@ -99,9 +99,9 @@ def test_who_shows_a_passcode_or_none(certificates: Certificates, tmp_path: Path
             stranger = call(archive, tls, closing, kind, name, passcode)
             assert not stranger.is_established, (kind, name)
     said = [one.entry for one in records(tmp_path)]
+    # The second refusal for one reason within a minute is counted, not recorded (archive/noting.py).
     refused = [one.reason for one in said if one.event is Event.ASSOCIATION_REFUSED]
-    assert refused == [
-        "user identity refused",
+    assert refused[:2] == [
         "user identity refused",
         "this kind of user identity proves nothing here",
     ]

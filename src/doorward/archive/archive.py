@@ -203,7 +203,7 @@ def _open(
     try:
         has_blobs = any((folder / "blobs" / "blobs").glob("*/*"))
         if has_blobs and not (folder / "index").exists():
-            hint = "Restore it from a backup, or make it anew from the blobs: 'reindex'."
+            hint = "Restore it from a backup, or make it anew: doorward archive reindex DIR"
             raise ConfigError("the index is missing beside its blobs", file=folder, hint=hint)
         index = Index.open(folder / "index", limits=limits)
         try:

@@ -46,7 +46,9 @@ def require_extra() -> None:
         from doorward.errors import ConfigError
 
         words = f"the archive needs packages that are not installed: {', '.join(missing)}"
-        raise ConfigError(words, hint="pip install 'doorward[archive]'")
+        raise ConfigError(
+            words, hint="In the folder of the project: pip install '.[archive,images]'"
+        )
 
 
 @app.command("init")

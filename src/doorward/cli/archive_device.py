@@ -170,7 +170,9 @@ def _deliver(bundle: "DeviceBundle", place: Path) -> None:
     if bundle.passphrase:
         typer.echo(f"Passphrase of {bundle.name}.p12, shown once; send it another way:")
         typer.echo(f"  {bundle.passphrase}")
-    typer.echo("To try it with DCMTK, in that folder:")
+    typer.echo(
+        "To try it with DCMTK, in that folder (not in an active .venv: pynetdicom has programs of these names):"
+    )
     for command in bundle.commands:
         typer.echo(f"  {command}")
 

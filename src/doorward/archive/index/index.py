@@ -66,7 +66,7 @@ class Index:
         and not to be made; StorageError.
         """
         if not may_create and not file.exists():
-            hint = "Restore it from a backup, or make it anew from the blobs: 'reindex'."
+            hint = "Restore it from a backup, or make it anew: doorward archive reindex DIR"
             raise ConfigError("there is no index", file=file, hint=hint)
         with in_words("open", file):
             right = take_the_right(file)

@@ -53,7 +53,7 @@ class Named:
 def opened(file: Path, limits: Limits) -> Iterator[Connection]:
     """Open an index for reading. Raises ConfigError where there is none, or one of a newer version; StorageError."""
     if not file.exists():
-        hint = "Restore it from a backup, or make it anew from the blobs: 'reindex'."
+        hint = "Restore it from a backup, or make it anew: doorward archive reindex DIR"
         raise ConfigError("there is no index", file=file, hint=hint)
     with in_words("open", file):
         require_database(file)
