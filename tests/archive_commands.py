@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from archive_folders import ports_of
-from doorward.archive.folder import Folder
+from doorward.archive.running.folder import Folder
 from doorward.cli.main import run
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"

@@ -12,11 +12,11 @@ from typing import Any
 from doorward.access.device_bundle import DeviceBundle
 from doorward.access.identity import Device, Role
 from doorward.access.journal.reading import show
-from doorward.archive import settings_file
-from doorward.archive.devices import Ordered, add_device
-from doorward.archive.first_start import init
-from doorward.archive.folder import Folder
-from doorward.archive.settings import Settings
+from doorward.archive.running import settings_file
+from doorward.archive.running.devices import Ordered, add_device
+from doorward.archive.running.first_start import init
+from doorward.archive.running.folder import Folder
+from doorward.archive.running.settings import Settings
 
 NOW = datetime.now(UTC)
 

@@ -30,9 +30,9 @@ import archives
 from archive_folders import calling_context, ct1, ephemeral, made, ports_of
 from archives import HOST, SYNTAXES, proposal_of
 from commitment_peers import COMMITMENT, ask, information
-from doorward.archive.folder import Folder
-from doorward.archive.running import run
-from doorward.archive.settings import AuditMessageSettings
+from doorward.archive.running.folder import Folder
+from doorward.archive.running.run import run
+from doorward.archive.running.settings import AuditMessageSettings
 from doorward.errors import DoorwardError
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.client import associate

@@ -134,6 +134,7 @@ def lane_of(path: Path) -> str:
     return place if any(fnmatch(place, one) for one in BESIDE) else "one after the other"
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a missing peer; with peers required the test itself fails (below)."""
     for item in items:

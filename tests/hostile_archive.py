@@ -36,9 +36,9 @@ from doorward.access.identity import Register, Role
 from doorward.access.journal.reading import show
 from doorward.access.journal.record import Record
 from doorward.archive.archive import Archive
-from doorward.archive.folder import Folder
-from doorward.archive.running import run as run_archive
-from doorward.archive.settings import DestinationRow, LegacyPort
+from doorward.archive.running.folder import Folder
+from doorward.archive.running.run import run as run_archive
+from doorward.archive.running.settings import DestinationRow, LegacyPort
 from doorward.errors import DoorwardError
 from doorward.limits import DEFAULT_LIMITS
 from doorward.net.client import associate

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from certificates import make_credential
 from doorward.access.authority import Authority, Credential
-from doorward.archive.folder import Folder
+from doorward.archive.running.folder import Folder
 from doorward.net.client import Proposal, associate_request
 from doorward.wire.encode import encode_pdu
 from doorward.wire.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN

@@ -21,7 +21,7 @@ from doorward.archive.index.levels import (
 from doorward.archive.offered import SERVICES, STORAGE
 from doorward.archive.pixels.transcoding import DECODED, NATIVE, TARGETS
 from doorward.archive.retrieval import UNIQUE_KEYS
-from doorward.archive.settings import Settings
+from doorward.archive.running.settings import Settings
 from doorward.archive.web.capabilities import TRANSACTIONS, write_openapi
 from doorward.archive.web.octets import pixel_forms
 from doorward.archive.web.qido import ALWAYS, IF_KNOWN

@@ -242,8 +242,8 @@ def comparison_schema_page() -> str:
 def archive_settings_page() -> str:
     from dataclasses import fields
 
-    from doorward.archive.settings import ROWS, TABLES
-    from doorward.archive.settings_file import template
+    from doorward.archive.running.settings import ROWS, TABLES
+    from doorward.archive.running.settings_file import template
 
     def shown(kind: type[Any]) -> str:
         rows = [(f"`{each.name}`", each.metadata["words"]) for each in fields(kind)]
@@ -272,7 +272,7 @@ def conformance_page() -> str:
 #: file -> (what it is drawn from, the function that draws it)
 PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "archive-interop.md": ("tests/interop_matrix.py", archive_interop_page),
-    "archive-settings.md": ("src/doorward/archive/settings.py", archive_settings_page),
+    "archive-settings.md": ("src/doorward/archive/running/settings.py", archive_settings_page),
     "checks.md": ("src/doorward/audit/checks", checks_page),
     "cli.md": ("src/doorward/cli", cli_page),
     "comparison.schema.json": ("src/doorward/audit/report", comparison_schema_page),

@@ -124,7 +124,7 @@ CONFINED_PACKAGES: dict[str, tuple[str, ...]] = {
     "maxminddb": ("audit/where.py",),
     "nats": ("audit/sensors/link.py",),
     "numpy": ("archive/pixels/*",),
-    "prometheus_client": ("archive/metrics.py",),
+    "prometheus_client": ("archive/running/metrics.py",),
     "pyarrow": ("audit/ledger/export.py",),
     "pydantic": ("audit/report/*", "*/settings.py"),
     "pydicom": ("archive/pixels/*",),

@@ -13,7 +13,7 @@ fail() {
 
 # Each set holds the ones before it; fuzz stands beside dev.
 case $want in
-run) extras="" holds="run" ;;
+run) extras="[archive,images]" holds="run" ;;
 test) extras="[test]" holds="run test" ;;
 dev) extras="[dev]" holds="run test dev" ;;
 fuzz) extras="[fuzz]" holds="run test fuzz" ;;

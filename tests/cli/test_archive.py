@@ -10,7 +10,7 @@ import pytest
 
 from archive_commands import Terminal, archive_process, free_ports
 from archive_folders import appended
-from doorward.archive.folder import OPENID_SECRET, SERVER
+from doorward.archive.running.folder import OPENID_SECRET, SERVER
 from doorward.cli import archive
 
 

@@ -23,7 +23,7 @@ from commitment_peers import closing_sockets
 from doorward.access.identity import Operation, Register, Service
 from doorward.access.journal.record import Event
 from doorward.access.tokens import TokenBook
-from doorward.archive.folder import Folder
+from doorward.archive.running.folder import Folder
 from doorward.archive.user_identities import UserIdentities
 from doorward.limits import DEFAULT_LIMITS
 from doorward.net.tls import client_context, server_context

@@ -23,7 +23,7 @@ from archive_folders import NOW
 from archive_process import command, environment, prepare
 from archives import opened
 from doorward.access.journal.record import Event
-from doorward.archive.tidying import Tidied, beginning, tidy
+from doorward.archive.running.tidying import Tidied, beginning, tidy
 from doorward.archive.upkeep.reindex import reindex
 from doorward.archive.upkeep.verify import verify
 from doorward.errors import ConfigError, StorageError

@@ -24,8 +24,8 @@ from doorward.access.journal.record import Entry, Event, Head, Outcome, make_rec
 from doorward.access.journal.segments import segment_paths
 from doorward.access.journal.verify import verify
 from doorward.access.rules import TEMPLATE, rules_of
-from doorward.archive.persons import add_person, issue_token
-from doorward.archive.settings import AuditMessageSettings
+from doorward.archive.running.persons import add_person, issue_token
+from doorward.archive.running.settings import AuditMessageSettings
 from doorward.cli.main import run
 from doorward.errors import DoorwardError
 from doorward.net.client import associate

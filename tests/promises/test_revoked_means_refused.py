@@ -19,8 +19,8 @@ from doorward.access import totp
 from doorward.access.identity import Operation, Person, Role, Service
 from doorward.access.journal.reading import show
 from doorward.access.journal.record import Event, Outcome
-from doorward.archive.folder import Folder
-from doorward.archive.persons import add_person, issue_token, set_password
+from doorward.archive.running.folder import Folder
+from doorward.archive.running.persons import add_person, issue_token, set_password
 from doorward.cli.main import run
 from doorward.errors import AssociationAborted, AssociationRejected, DoorwardError
 from doorward.net.client import Requestor, associate

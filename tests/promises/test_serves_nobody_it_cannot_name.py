@@ -20,8 +20,8 @@ from archive_folders import NOW, calling_context, ct1, ephemeral, made
 from archives import HOST, opened
 from doorward.access.identity import Device, Role
 from doorward.access.vault import Vault
-from doorward.archive.devices import add_legacy, revoke_device
-from doorward.archive.settings import LegacyPort
+from doorward.archive.running.devices import add_legacy, revoke_device
+from doorward.archive.running.settings import LegacyPort
 from doorward.archive.web.app import DICOM_WEB, routes
 from doorward.archive.web.capabilities import write_openapi
 from doorward.archive.web.door import HEALTH_PATHS, LOGIN_PATHS

@@ -215,7 +215,7 @@ _FAILURES = (
     "                               the device shows no certificate, another one, or a revoked one",
     "  certificate verify failed    (said by the device) it does not trust the authority, its clock is",
     "                               wrong, or the archive is called by another name than above",
-    "  association rejected         an AE title differs from the above; upper and lower case count",
+    "  association rejected         the archive does not know the certificate any more, or is full",
     "",
 )
 

@@ -27,13 +27,14 @@ from doorward.archive.callers import Callers
 from doorward.archive.commitment.commitments import Commitments
 from doorward.archive.commitment.transactions import Transactions
 from doorward.archive.giving import Destination, Giving
+from doorward.archive.in_force import InForce
 from doorward.archive.index.index import Index
 from doorward.archive.ingest import Ingest
 from doorward.archive.pixels.rendering import Renderer
 from doorward.archive.pixels.transcoding import Transcoder
 from doorward.archive.pixels.workers import Workers
-from doorward.archive.services import DicomServices, Settings
-from doorward.archive.timings import Timings
+from doorward.archive.running.timings import Timings
+from doorward.archive.services import DicomServices
 from doorward.archive.viewing import Viewing
 from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS, Limits
@@ -65,7 +66,7 @@ class Archive:
         blobs: BlobStore,
         index: Index,
         journal: Journal,
-        settings: Settings,
+        settings: InForce,
         limits: Limits,
         now: Callable[[], datetime],
         transactions: Transactions,
@@ -137,7 +138,7 @@ class Archive:
         there, or where a destination comes twice; StorageError.
         """
         known = _by_title(destinations)
-        settings = Settings(
+        settings = InForce(
             ae_title=ae_title,
             register=register,
             rules=rules,

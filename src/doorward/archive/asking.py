@@ -24,7 +24,7 @@ from doorward.archive.index.index import Index
 from doorward.archive.index.levels import MADE_HERE, Level, level_of
 from doorward.archive.index.plan import Order
 from doorward.archive.index.search import Search
-from doorward.archive.timings import Timings
+from doorward.archive.running.timings import Timings
 from doorward.dicom.attributes import DataSetView
 from doorward.dicom.query import AnyValue, Key, Query, Unmatched
 

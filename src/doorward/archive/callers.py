@@ -16,15 +16,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from doorward.access.identity import Identity
+from doorward.archive.in_force import InForce
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.application import Peer
 from doorward.wire.pdu import IdentityType, UserIdentity
-
-if TYPE_CHECKING:
-    from doorward.archive.services import Settings
 
 #: Says who it is now, None once they are nobody any more.
 Lookup = Callable[[], Identity | None]
@@ -52,7 +49,7 @@ class Callers:
     def __init__(
         self,
         *,
-        settings: "Callable[[], Settings]",
+        settings: "Callable[[], InForce]",
         now: Callable[[], datetime],
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:

@@ -41,7 +41,7 @@ from doorward.archive.index.levels import (
     split,
 )
 from doorward.archive.originals import KeptHead, encode_head
-from doorward.archive.timings import Timings
+from doorward.archive.running.timings import Timings
 from doorward.dicom.attributes import Attribute, DataSetView
 from doorward.dicom.part10 import write_file_meta
 from doorward.dicom.values import is_date

@@ -11,29 +11,29 @@ What leaves the archive is in the journal before it leaves. A query is recorded 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from doorward.access.identity import Decision, Identity, Operation, Register, Subject
+from doorward.access.identity import Decision, Identity, Operation, Subject
 from doorward.access.journal.journal import Journal
 from doorward.access.journal.record import Entry as Record
 from doorward.access.journal.record import Event
 from doorward.access.journal.record import Outcome as Ending
 from doorward.access.journal.record import Record as Journalled
 from doorward.access.policy import decide
-from doorward.access.rules import Rules
 from doorward.archive.answers import AnswerWriter, writer_of
 from doorward.archive.asking import Answers, Asking, Part, answerable
 from doorward.archive.callers import Callers, Lookup, Standing
 from doorward.archive.commitment.commitments import Commitments
-from doorward.archive.giving import Destination, Giving
+from doorward.archive.giving import Giving
+from doorward.archive.in_force import InForce
 from doorward.archive.index.levels import Level
 from doorward.archive.ingest import NOT_AUTHORISED, Door, Ingest
+from doorward.archive.noting import Noting
 from doorward.archive.offered import accept
 from doorward.archive.retrieval import UNIQUE_KEYS
-from doorward.archive.web.noting import Noting
 from doorward.dicom.attributes import DataSetView, read_attributes
 from doorward.dicom.part10 import syntax_of
 from doorward.dicom.query import QUERY_RETRIEVE_LEVEL, Query, parse_query
@@ -69,19 +69,6 @@ _DOES_NOT_FIT = Answer(0xA900, "Level or unique keys do not fit")
 _OUT_OF_RESOURCES = Answer(0xA700, "The storage has failed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What may change while the archive runs; a new value takes the place of the old one as a whole."""
-
-    ae_title: str
-    register: Register
-    rules: Rules
-    #: AE title -> where a C-MOVE to it goes.
-    destinations: Mapping[str, Destination]
-    #: Whether a user name with a passcode, or a JSON Web Token, is looked at inside TLS (PS3.7 section D.3.3.7).
-    takes_user_identity: bool = False
-
-
 class DicomServices(Application):
     """The archive as ``net.server`` sees it. ``settings`` is asked at each operation; ``now`` is aware, in local time."""
 
@@ -91,7 +78,7 @@ class DicomServices(Application):
         ingest: Ingest,
         giving: Giving,
         journal: Journal,
-        settings: Callable[[], Settings],
+        settings: Callable[[], InForce],
         now: Callable[[], datetime],
         callers: Callers,
         commitments: Commitments,

@@ -20,8 +20,8 @@ from doorward.cli import (
 from doorward.cli.archive_options import Dir, ask, folder_of, journal, now
 
 if TYPE_CHECKING:
-    from doorward.archive.folder import Folder
-    from doorward.archive.settings import Settings
+    from doorward.archive.running.folder import Folder
+    from doorward.archive.running.settings import Settings
 
 #: What the extra ``archive`` installs, as it is imported; held against pyproject.toml by a test.
 _NEEDED = ("argon2", "httptools", "joserfc", "prometheus_client", "starlette", "uvicorn")
@@ -68,9 +68,9 @@ def init(
     """Make an archive: keys and certificates of its own, settings, index, journal; nobody is let in yet."""
     import asyncio
 
-    from doorward.archive.first_start import init as make
-    from doorward.archive.first_start import settings_for
-    from doorward.archive.folder import Folder
+    from doorward.archive.running.first_start import init as make
+    from doorward.archive.running.first_start import settings_for
+    from doorward.archive.running.folder import Folder
 
     begun = settings_for(name, host or (), ae_title)
     made = asyncio.run(make(Folder(folder), begun, now=now()))
@@ -108,7 +108,7 @@ def run(folder: Dir) -> None:
 async def _run(folder: "Folder") -> None:
     import asyncio
 
-    from doorward.archive.running import run as run_archive
+    from doorward.archive.running.run import run as run_archive
     from doorward.net.notify import Notifier
 
     stop = asyncio.Event()
@@ -124,7 +124,7 @@ async def _run(folder: "Folder") -> None:
 
 def _log_as(settings: "Settings") -> None:
     """Send everything that is said to standard error, in the form that the settings name."""
-    from doorward.archive.log_lines import JsonLines, TextLines
+    from doorward.archive.running.log_lines import JsonLines, TextLines
 
     handler = logging.StreamHandler(sys.stderr)
     is_coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
@@ -146,7 +146,7 @@ def renew(folder: Dir) -> None:
 @app.command("openid-secret")
 def openid_secret(folder: Dir) -> None:
     """Keep the client secret of the OpenID provider, which is typed; the archive uses it from its next start on."""
-    from doorward.archive.folder import OPENID_SECRET
+    from doorward.archive.running.folder import OPENID_SECRET
 
     found = folder_of(folder)
     found.vault().write(OPENID_SECRET, ask("Client secret").encode() + b"\n")
@@ -162,7 +162,7 @@ def unit(
     ] = None,
 ) -> None:
     """Print a systemd unit that runs the archive with as few rights as it needs."""
-    from doorward.archive.unit import unit_file
+    from doorward.archive.running.unit import unit_file
 
     found = folder_of(folder)
     owner = user or found.path.owner()

@@ -19,7 +19,7 @@ from doorward.cli.archive_options import (
 
 if TYPE_CHECKING:
     from doorward.access.device_bundle import DeviceBundle
-    from doorward.archive.devices import Ordered
+    from doorward.archive.running.devices import Ordered
 
 app = typer.Typer(
     help="Let devices in, and shut them out.", no_args_is_help=True, rich_markup_mode=None
@@ -67,7 +67,7 @@ def add(
 ) -> None:
     """Let a device in: make its certificate and print what its engineer needs."""
     from doorward.access.identity import Device
-    from doorward.archive import devices
+    from doorward.archive.running import devices
 
     found = folder_of(folder)
     settings = found.settings()
@@ -95,7 +95,7 @@ def add(
 @app.command("list")
 def listing(folder: Dir) -> None:
     """List the devices: role, AE titles, how each shows itself, and until when."""
-    from doorward.archive.devices import standings
+    from doorward.archive.running.devices import standings
 
     for one in standings(folder_of(folder)):
         device = one.device
@@ -119,7 +119,7 @@ def renew(
     out: _Out = None,
 ) -> None:
     """Make a new certificate for a device; the former one holds until the next renewal."""
-    from doorward.archive import devices
+    from doorward.archive.running import devices
 
     found = folder_of(folder)
     place = _free(out, name)
@@ -133,7 +133,7 @@ def renew(
 @app.command("revoke")
 def revoke(folder: Dir, name: _Name) -> None:
     """Shut a device out, its open associations included."""
-    from doorward.archive import devices
+    from doorward.archive.running import devices
 
     found = folder_of(folder)
     devices.revoke_device(found, name, now=now())
@@ -143,7 +143,7 @@ def revoke(folder: Dir, name: _Name) -> None:
 
 def _ordered(request: Path | None, rsa: bool, hosts: list[str] | None) -> "Ordered":
     from doorward.access.authority import KeyKind
-    from doorward.archive.devices import Ordered, read_request
+    from doorward.archive.running.devices import Ordered, read_request
 
     return Ordered(
         key_kind=KeyKind.RSA if rsa else KeyKind.EC,

@@ -11,7 +11,7 @@ from doorward.cli import options
 
 if TYPE_CHECKING:
     from doorward.access.people import SetUp
-    from doorward.archive.folder import Folder
+    from doorward.archive.running.folder import Folder
 
 Dir = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the archive.")]
 Site = Annotated[str, typer.Option(help="The site to which it belongs, for rules by site.")]
@@ -26,7 +26,7 @@ AeTitles = Annotated[
 
 def folder_of(path: Path) -> "Folder":
     """Return the folder of an archive. Raises ConfigError where there is none, or others can read it."""
-    from doorward.archive.folder import Folder
+    from doorward.archive.running.folder import Folder
 
     folder = Folder(path)
     folder.require_private()
@@ -78,7 +78,7 @@ def journal(folder: "Folder") -> None:
     """Have a change written into the journal: by this process, or by the archive that runs."""
     import asyncio
 
-    from doorward.archive.running import journal_changes
+    from doorward.archive.running.run import journal_changes
 
     asyncio.run(journal_changes(folder))
 

@@ -31,7 +31,7 @@ def first(folder: Dir, name: _Name) -> None:
     import asyncio
 
     from doorward.access.login import Login, NotLoggedIn
-    from doorward.archive.persons import admit_first
+    from doorward.archive.running.persons import admit_first
     from doorward.errors import ConfigError
 
     found = folder_of(folder)
@@ -58,7 +58,7 @@ def first(folder: Dir, name: _Name) -> None:
 @app.command("code")
 def code(folder: Dir) -> None:
     """Print a new one-time code for the first administrator; the former one is no longer good."""
-    from doorward.archive.persons import new_first_code
+    from doorward.archive.running.persons import new_first_code
 
     text, ends_at = new_first_code(folder_of(folder), now=now())
     typer.echo(f"One-time code, good until {ends_at.astimezone():%Y-%m-%d %H:%M}: {text}")
@@ -79,7 +79,7 @@ def add(
 ) -> None:
     """Let a person in; asks for their first password and shows the second factor once."""
     from doorward.access.identity import Person
-    from doorward.archive.persons import add_person
+    from doorward.archive.running.persons import add_person
 
     found = folder_of(folder)
     person = Person(
@@ -111,7 +111,7 @@ def listing(folder: Dir) -> None:
 @app.command("passwd")
 def passwd(folder: Dir, name: _Name) -> None:
     """Give a person a new password and a new second factor; their sessions end."""
-    from doorward.archive.persons import person_named, set_password
+    from doorward.archive.running.persons import person_named, set_password
 
     found = folder_of(folder)
     person_named(found.register(), name)
@@ -124,7 +124,7 @@ def passwd(folder: Dir, name: _Name) -> None:
 @app.command("remove")
 def remove(folder: Dir, name: _Name) -> None:
     """Shut a person out; their sessions end."""
-    from doorward.archive.persons import remove_person
+    from doorward.archive.running.persons import remove_person
 
     found = folder_of(folder)
     remove_person(found, name)

@@ -51,7 +51,7 @@ def add(
 ) -> None:
     """Let a program in, for what its role allows or less; it needs a token ('token issue')."""
     from doorward.access.identity import Service
-    from doorward.archive.persons import add_service
+    from doorward.archive.running.persons import add_service
 
     found = folder_of(folder)
     service = Service(
@@ -81,7 +81,7 @@ def listing(folder: Dir) -> None:
 @app.command("remove")
 def remove(folder: Dir, name: _Name) -> None:
     """Shut a program out, and revoke all its tokens."""
-    from doorward.archive.persons import remove_service
+    from doorward.archive.running.persons import remove_service
 
     found = folder_of(folder)
     remove_service(found, name)
@@ -98,7 +98,7 @@ def issue(
     days: Annotated[int, typer.Option(min=1, help="How long it is good.")] = 30,
 ) -> None:
     """Print a new token of a program, once."""
-    from doorward.archive.persons import issue_token
+    from doorward.archive.running.persons import issue_token
 
     found = folder_of(folder)
     lifetime = timedelta(days=days)

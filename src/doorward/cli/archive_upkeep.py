@@ -167,7 +167,7 @@ def reindex(folder: Folder) -> None:
 
 def _sites(folder: Path) -> dict[str, str]:
     """Return the site of everybody who is known, by name; where that cannot be read, nobody's."""
-    from doorward.archive.folder import Folder as ArchiveFolder
+    from doorward.archive.running.folder import Folder as ArchiveFolder
     from doorward.errors import DoorwardError
 
     try:

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey
 
 from doorward.access.identity import Person, Role
 from doorward.access.journal.record import Event
-from doorward.archive.settings import OpenIdSettings
+from doorward.archive.running.settings import OpenIdSettings
 from doorward.archive.web.openid import OpenId
 from doorward.limits import DEFAULT_LIMITS, Limits
 from openid_providers import CLIENT, Forged, forged_provider, log_in_there, new_key, real_provider

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from doorward.access.identity import Device, How, Identity, Operation, Person, Subject
 from doorward.access.journal.journal import Journal
@@ -29,6 +28,7 @@ from doorward.archive.commitment.messages import (
 )
 from doorward.archive.commitment.transactions import Transactions, Waiting
 from doorward.archive.giving import Destination
+from doorward.archive.in_force import InForce
 from doorward.archive.index.index import Index
 from doorward.errors import (
     AssociationAborted,
@@ -50,9 +50,6 @@ from doorward.wire.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     STORAGE_COMMITMENT_PUSH_MODEL,
 )
-
-if TYPE_CHECKING:
-    from doorward.archive.services import Settings
 
 #: Answers to N-ACTION (PS3.7 section 10.1.4.1.10).
 _TAKEN = Answer(0x0000)
@@ -85,7 +82,7 @@ class Commitments:
         index: Index,
         blobs: BlobStore,
         journal: Journal,
-        settings: "Callable[[], Settings]",
+        settings: "Callable[[], InForce]",
         now: Callable[[], datetime],
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:

@@ -71,7 +71,9 @@ class Workers:
         Raises ImageError where it cannot be done, LimitExceeded (``image_waiting``), ConfigError without decoders.
         """
         if not is_installed():
-            raise ConfigError(NOT_INSTALLED, hint="pip install 'doorward[images]'")
+            raise ConfigError(
+                NOT_INSTALLED, hint="In the folder of the project: pip install '.[archive,images]'"
+            )
         if self._waiting >= self.limits.image_waiting + self.limits.image_workers:
             bound = self.limits.image_waiting
             raise LimitExceeded(limit="image_waiting", value=bound, seen=self._waiting)

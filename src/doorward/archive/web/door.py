@@ -32,8 +32,8 @@ from doorward.access.sessions import Sessions
 from doorward.access.tokens import TokenBook
 from doorward.access.vault import Vault
 from doorward.archive.archive import Archive
+from doorward.archive.noting import Noting
 from doorward.archive.web.caller import SCOPE_KEY, Caller
-from doorward.archive.web.noting import Noting
 from doorward.archive.web.openid import OpenId
 from doorward.archive.web.refusals import refusal
 from doorward.errors import DoorwardError

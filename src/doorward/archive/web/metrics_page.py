@@ -18,8 +18,8 @@ from doorward.access.identity import Operation, Subject
 from doorward.access.journal.record import Event, Outcome
 from doorward.access.policy import decide
 from doorward.archive.archive import Archive
+from doorward.archive.noting import Noting
 from doorward.archive.web.caller import caller_of
-from doorward.archive.web.noting import Noting
 from doorward.archive.web.refusals import refusal
 
 PATH = "/metrics"

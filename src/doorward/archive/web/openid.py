@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from doorward.access.json_tokens import JsonTokens, Provider, Refusal, Vouched
-from doorward.archive.settings import OpenIdSettings
+from doorward.archive.running.settings import OpenIdSettings
 from doorward.errors import ConfigError, DoorwardError, PeerProtocolError, ScopeError
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.dial import resolve

@@ -1,0 +1,152 @@
+"""Sees that somebody was added or revoked, or that rules were changed, while the archive runs; it holds a moment later.
+
+Theory of operation: a command changes a file of the vault by replacing it, so its inode, time or size differ at the next look,
+a few times a second. Then the new register is put in place, the revocation list is given to TLS, the associations of those
+who are nobody any more are ended, and the journal is told who it was.
+
+What cannot be read any more is not used any more: with a damaged register nobody is known (promise 6). Rules that are wrong
+are another thing, a slip while somebody edits: the former ones hold, and it is said.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from doorward.access.identity import Register
+from doorward.access.people import PEOPLE
+from doorward.archive.archive import Archive
+from doorward.archive.running import changes
+from doorward.archive.running.folder import (
+    AUTHORITY,
+    OPENID_SECRET,
+    REGISTER,
+    REVOCATIONS,
+    SERVER,
+    TOKENS,
+    Folder,
+)
+from doorward.archive.running.settings import Settings
+from doorward.archive.running.starting import destinations_of
+from doorward.errors import ConfigError, DoorwardError, StorageError
+
+_log = logging.getLogger("doorward.archive")
+#: What a running archive cannot put in place: tables of the settings that count at the next start.
+_AT_START = ("site", "dicom", "https", "volume", "journal", "audit_messages", "openid", "log")
+_WATCHED = (REGISTER, TOKENS, PEOPLE, REVOCATIONS, SERVER, AUTHORITY, OPENID_SECRET)
+_Mark = tuple[int, int, int] | None
+#: A mark of each file that is watched; it differs once the file was replaced or changed. None: there is none.
+Marks = Mapping[str, _Mark]
+
+
+def marks(folder: Folder) -> Marks:
+    """Return how the files of an archive stand now."""
+    files = {name: folder.secrets / name for name in _WATCHED}
+    files["settings"] = folder.settings_file
+    return {name: _mark(path) for name, path in files.items()}
+
+
+class Watch:
+    """Looks at the files of a running archive.
+
+    ``since``: the ``marks`` of before the archive read them; what changed while it was opened is then seen too.
+    ``end_unknown`` ends associations and running requests and returns how many; ``renew`` gives TLS what has changed, and
+    may raise ConfigError.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        archive: Archive,
+        settings: Settings,
+        *,
+        since: Marks,
+        end_unknown: Callable[[], int],
+        renew: Callable[[], None],
+    ) -> None:
+        self._folder = folder
+        self._archive = archive
+        self._settings = settings
+        self._end_unknown = end_unknown
+        self._renew = renew
+        self._seen = since
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await asyncio.sleep(self._folder.limits.archive_watch_s)
+            if not await self.look():
+                self._end()  # somebody's time may be over
+
+    async def look(self) -> bool:
+        """Put in place what has changed since the last look; False: nothing has."""
+        now = marks(self._folder)
+        changed = {name for name, found in now.items() if found != self._seen[name]}
+        if not changed:
+            return False
+        self._seen = now
+        if REGISTER in changed:
+            await self._use_register()
+        if changed & {REGISTER, TOKENS, PEOPLE, OPENID_SECRET}:
+            self._end()
+        if changed & {REVOCATIONS, SERVER}:
+            self._use_certificates()
+        if "settings" in changed:
+            await self._use_settings()
+        await self._journal()
+        return True
+
+    async def _use_register(self) -> None:
+        try:
+            register = await asyncio.to_thread(self._folder.register)
+        except (ConfigError, StorageError) as fault:
+            _log.warning("nobody is known any more: %s", fault)
+            register = Register()
+        self._archive.use(register=register)
+
+    def _end(self) -> None:
+        """End what runs for those who are nobody any more."""
+        ended = self._end_unknown()
+        if ended:
+            _log.info("associations and requests of the revoked that were ended: %d", ended)
+
+    def _use_certificates(self) -> None:
+        try:
+            self._renew()
+        except (ConfigError, StorageError) as fault:
+            _log.warning("the former certificates are used on: %s", fault)
+
+    async def _use_settings(self) -> None:
+        try:
+            settings = await asyncio.to_thread(self._folder.settings)
+            destinations = await asyncio.to_thread(destinations_of, self._folder, settings)
+        except (ConfigError, StorageError) as fault:
+            _log.warning("the former rules and destinations hold: %s", fault)
+            return
+        self._archive.use(rules=settings.rules, destinations=destinations)
+        _log.info("rules and destinations are those of the changed settings")
+        for remark in settings.rules.remarks(self._archive.settings.register):
+            _log.warning("%s", remark)
+        later = [
+            name for name in _AT_START if getattr(settings, name) != getattr(self._settings, name)
+        ]
+        if settings.legacy_port != self._settings.legacy_port:
+            later.append("legacy_port")
+        if later:
+            _log.warning("changed, and used from the next start on: %s", ", ".join(later))
+
+    async def _journal(self) -> None:
+        try:
+            for entry in await changes.note(self._folder, self._archive.journal):
+                _log.info("%s: %s, %s", entry.event, entry.subject, entry.reason)
+        except DoorwardError as fault:
+            _log.warning("a change is not in the journal yet: %s", fault)
+
+
+def _mark(path: Path) -> _Mark:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
