@@ -19,7 +19,7 @@ demo:
 test:
 	@tools/setup.sh test
 	@tools/peers.sh
-	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(PY) -m pytest $$(tools/lanes.sh) $(ARGS)
 
 lint:
 	@tools/setup.sh dev

@@ -15,7 +15,6 @@ import struct
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -130,30 +129,9 @@ def pytest_configure() -> None:
             fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
 
 
-#: Tests that need no address or port of their own: they may run beside the others, each file in one process. All the rest
-#: runs in one process, one test after the other (pytest-xdist, ``--dist loadgroup``; without it all do).
-BESIDE = (
-    *(f"{room}/*" for room in ("access", "archive", "dicom", "fuzz", "knowledge", "web", "wire")),
-    "cli/test_archive*",
-    "*/test_*archive*",
-    "hostile/test_hostile_[ps]*",
-    *(f"interop/test_{name}*" for name in ("commitment", "conformance", "ohif", "our", "pixels")),
-    *(f"interop/test_{name}*" for name in ("query", "user_identity")),
-    *(f"promises/test_{name}*" for name in ("acknowledged", "every", "revoked", "same", "serves")),
-)
-
-
-def lane_of(path: Path) -> str:
-    """Return the name of the group in which the tests of a file run one after the other."""
-    place = path.relative_to(ROOT / "tests").as_posix()
-    return place if any(fnmatch(place, one) for one in BESIDE) else "one after the other"
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a missing peer; with peers required the test itself fails (below)."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(lane_of(item.path)))
         missing = missing_peers(item)
         if missing and not (REQUIRE_PEERS and set(missing) - OPTIONAL_PEERS):
             item.add_marker(pytest.mark.skip(reason=SKIP_REASON + ", ".join(missing)))
