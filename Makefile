@@ -19,7 +19,7 @@ demo:
 test:
 	@tools/setup.sh test
 	@tools/peers.sh
-	@$(PY) -m pytest $$(tools/lanes.sh) $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint:
 	@tools/setup.sh dev

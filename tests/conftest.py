@@ -4,14 +4,11 @@
 test is skipped and counted at the end; with DOORWARD_REQUIRE_PEERS=1 it fails instead.
 """
 
-import ctypes
-import fcntl
 import importlib.util
 import ipaddress
 import os
 import shutil
 import socket
-import struct
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -115,18 +112,6 @@ def missing_peers(item: pytest.Item) -> list[str]:
     if unknown:
         raise pytest.UsageError(f"{item.nodeid}: unknown peer {unknown}, known: {sorted(PEERS)}")
     return sorted({name for name in names if not peer_is_present(name)})
-
-
-_CLONE_NEWNET, _SIOCSIFFLAGS, _IFF_UP = 0x4000_0000, 0x8914, 0x1
-
-
-def pytest_configure() -> None:
-    """Give each process of pytest-xdist a loopback of its own where root may: no port is then taken by its neighbour."""
-    if "PYTEST_XDIST_WORKER" not in os.environ or os.geteuid() != 0:
-        return
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) == 0:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-            fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
