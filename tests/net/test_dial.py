@@ -7,7 +7,7 @@ import pytest
 
 from certificates import make_certificates
 from doorward.errors import ConnectFailed, ConnectTimeout, ScopeError, TlsFailed
-from doorward.net.dial import MeteredGate, _connect_failure, dial, resolve, tls_failure
+from doorward.net.dial import MeteredGate, OnlyGate, _connect_failure, dial, resolve, tls_failure
 from doorward.net.tls import client_context, probe_context
 from loopback import HOST, House, OpenGate, in_loop, limits, listening
 from scripted_peer import scripted_peer
@@ -73,6 +73,19 @@ async def test_a_refused_address_gets_no_packet(listener):
     listener.setblocking(False)
     with pytest.raises(BlockingIOError):
         listener.accept()
+
+
+@in_loop
+async def test_a_gate_of_one_place_lets_nothing_else_be_dialled(listener):
+    port = listener.getsockname()[1]
+    for elsewhere in (
+        OnlyGate(HOST, port + 1, "the collector"),
+        OnlyGate("127.0.0.2", port, "the collector"),
+    ):
+        with pytest.raises(ScopeError, match="this is not the collector"):
+            await dialled(port, gate=elsewhere)
+    transport, _ = await dialled(port, gate=OnlyGate(HOST, port, "the collector"))
+    transport.abort()
 
 
 @in_loop

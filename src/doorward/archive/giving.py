@@ -29,8 +29,9 @@ from doorward.archive.retrieval import (
     wanted_of,
 )
 from doorward.dicom.attributes import DataSetView
-from doorward.errors import LimitExceeded, PeerProtocolError, ScopeError, StorageError
+from doorward.errors import LimitExceeded, PeerProtocolError, StorageError
 from doorward.limits import Limits
+from doorward.net.dial import OnlyGate
 from doorward.net.suboperations import MovePlan
 from doorward.net.tls import client_context
 from doorward.net.transfer import Answer
@@ -64,26 +65,13 @@ class Destination:
         return MovePlan(
             address=self.address,
             port=self.port,
-            gate=_OnlyThere(self.address, self.port),
+            gate=OnlyGate(self.address, self.port, "the destination of the C-MOVE"),
             called_ae_title=self.ae_title,
             calling_ae_title=ae_title,
             originator_ae_title=originator,
             instances=instances,
             tls=tls,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _OnlyThere:
-    """The gate of one destination."""
-
-    address: str
-    port: int
-
-    def permit(self, address: str, port: int) -> None:
-        """Let nothing else be dialled."""
-        if (address, port) != (self.address, self.port):
-            raise ScopeError("this is not the destination of the C-MOVE", target=address)
 
 
 class Why(Enum):

@@ -13,9 +13,10 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from doorward.errors import ConnectFailed, ConnectTimeout, TlsFailed
+from doorward.errors import ConnectFailed, ConnectTimeout, ScopeError, TlsFailed
 from doorward.limits import DEFAULT_LIMITS, Limits
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
@@ -26,6 +27,20 @@ class Gate(Protocol):
 
     def permit(self, address: str, port: int) -> None:
         """Return in silence, or raise ScopeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyGate:
+    """The gate of one place that the settings name; ``what`` it is stands in the refusal of any other."""
+
+    address: str
+    port: int
+    what: str
+
+    def permit(self, address: str, port: int) -> None:
+        """Let nothing else be dialled."""
+        if (address, port) != (self.address, self.port):
+            raise ScopeError(f"this is not {self.what}", target=address)
 
 
 class MeteredGate:

@@ -8,7 +8,6 @@ which has everything, notes when that begins and when it ends.
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from doorward.access.audit_message import AuditSource, audit_message, severity
@@ -17,26 +16,14 @@ from doorward.access.spool import Spool
 from doorward.archive.running.figures import SpoolFigures
 from doorward.archive.running.folder import Folder
 from doorward.archive.running.settings import Settings
-from doorward.errors import DoorwardError, ScopeError, StorageError
+from doorward.errors import DoorwardError, StorageError
 from doorward.limits import Limits
+from doorward.net.dial import OnlyGate
 from doorward.net.syslog_tls import Origin, SyslogSender, syslog_message, time_of
 from doorward.net.tls import client_context
 
 _log = logging.getLogger("doorward.archive")
 _PROCESS = "doorward"
-
-
-@dataclass(frozen=True, slots=True)
-class _OnlyThere:
-    """The gate of one collector."""
-
-    address: str
-    port: int
-
-    def permit(self, address: str, port: int) -> None:
-        """Let nothing else be dialled."""
-        if (address, port) != (self.address, self.port):
-            raise ScopeError("this is not the collector of the settings", target=address)
 
 
 class Collector:
@@ -62,7 +49,7 @@ class Collector:
             chosen.address,
             chosen.port,
             outbox=self._spool,
-            gate=_OnlyThere(chosen.address, chosen.port),
+            gate=OnlyGate(chosen.address, chosen.port, "the collector of the settings"),
             tls=tls,
             server_name=chosen.server_name or chosen.address,
             limits=limits,

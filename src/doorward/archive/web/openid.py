@@ -25,9 +25,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from doorward.access.json_tokens import JsonTokens, Provider, Refusal, Vouched
 from doorward.archive.running.settings import OpenIdSettings
-from doorward.errors import ConfigError, DoorwardError, PeerProtocolError, ScopeError
+from doorward.errors import ConfigError, DoorwardError, PeerProtocolError
 from doorward.limits import DEFAULT_LIMITS, Limits
-from doorward.net.dial import resolve
+from doorward.net.dial import OnlyGate, resolve
 from doorward.net.http import HttpReply, fetch, post_form
 from doorward.net.tls import client_context
 
@@ -270,22 +270,9 @@ class OpenId:
         if parts.scheme == "https":
             tls = await asyncio.to_thread(client_context, authorities=self._authorities)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        gate = _OnlyThere(address, port)
+        gate = OnlyGate(address, port, "the OpenID provider")
         named = {"address": address, "port": port, "gate": gate, "tls": tls}
         return {**named, "server_name": host, "path": path}
-
-
-@dataclass(frozen=True, slots=True)
-class _OnlyThere:
-    """The gate of one request."""
-
-    address: str
-    port: int
-
-    def permit(self, address: str, port: int) -> None:
-        """Let nothing else be dialled."""
-        if (address, port) != (self.address, self.port):
-            raise ScopeError("this is not the OpenID provider", target=address)
 
 
 def _require_safe(url: str) -> None:
