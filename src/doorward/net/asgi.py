@@ -26,6 +26,7 @@ from uvicorn.server import ServerState
 
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.descriptors import OUR_OWN, room
+from doorward.net.faults import kind_and_place
 from doorward.net.lean_tls import begin_tls
 from doorward.net.tls import TlsContext, telling
 
@@ -52,12 +53,8 @@ def certificate_of(scope: Scope) -> bytes | None:
 
 
 def report_fault(fault: BaseException) -> None:
-    """Log a bug of an application once: the kind and the place, never the text (it might quote a value)."""
-    trace = fault.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-    _log.error("a request ended by a fault: %s at %s", type(fault).__name__, place)
+    """Log a bug of an application once; see ``faults``."""
+    _log.error("a request ended by a fault: %s", kind_and_place(fault))
 
 
 class HttpsDoor:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from doorward.errors import DoorwardError
 from doorward.net.application import CANCELLED, SUCCESS, Associated, Match, Peer
 from doorward.net.connection import Connection
+from doorward.net.faults import kind_and_place
 from doorward.net.incoming import StreamedStore
 from doorward.net.notification import Notices
 from doorward.net.suboperations import SubOperations
@@ -61,13 +62,9 @@ _TOO_SLOW = AssociateReject(result=2, source=3, reason=1)
 
 
 def report_fault(session: "Session | None", fault: Exception) -> None:
-    """Log a bug of an application once: the kind and the place, never the text (it might quote a value)."""
-    trace = fault.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    """Log a bug of an application once; see ``faults``."""
     ended = "the work beside all associations" if session is None else f"association {session.id}"
-    _log.error("%s ended by a fault: %s at %s", ended, type(fault).__name__, place)
+    _log.error("%s ended by a fault: %s", ended, kind_and_place(fault))
 
 
 class Session:
