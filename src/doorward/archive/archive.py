@@ -96,16 +96,7 @@ class Archive:
         )
         self.viewing = Viewing(giving=self.giving, rules=lambda: self.settings.rules, now=now)
         callers = Callers(settings=lambda: self.settings, now=now, limits=limits)
-        self.commitments = Commitments(
-            transactions=transactions,
-            callers=callers,
-            index=index,
-            blobs=blobs,
-            journal=journal,
-            settings=lambda: self.settings,
-            now=now,
-            limits=limits,
-        )
+        self.commitments = self._commitments(transactions, callers)
         self.services = DicomServices(
             ingest=self.ingest,
             giving=self.giving,
@@ -114,6 +105,18 @@ class Archive:
             now=now,
             callers=callers,
             commitments=self.commitments,
+        )
+
+    def _commitments(self, transactions: Transactions, callers: Callers) -> Commitments:
+        return Commitments(
+            transactions=transactions,
+            callers=callers,
+            index=self.index,
+            blobs=self.blobs,
+            journal=self.journal,
+            settings=lambda: self.settings,
+            now=self.now,
+            limits=self.limits,
         )
 
     @classmethod

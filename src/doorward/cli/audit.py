@@ -6,7 +6,7 @@ can be found wrong (files, scope, outputs) is found before the first connection.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,8 +84,7 @@ def audit(
         tls_certificate_file=client_cert,
         tls_key_file=client_key,
     )
-    if ports is not None:
-        settings = replace(settings, ports=options.ports_of(ports))
+    settings = options.with_ports(settings, ports)
     authorised = options.scope_of(scope, level)
     order = _Order(
         targets=_targets(targets, settings.ports, authorised),

@@ -17,7 +17,8 @@ import typer
 if TYPE_CHECKING:
     from doorward.audit.report.outputs import Output
     from doorward.audit.scope import Scope
-    from doorward.audit.traffic import Budget, TrafficRules
+    from doorward.audit.system import SurveySettings
+    from doorward.audit.traffic import TrafficRules
     from doorward.audit.verdict import Severity
     from doorward.knowledge.advisories import Additions
     from doorward.limits import Limits
@@ -74,11 +75,14 @@ def traffic_rules(
     network_rate: float | None,
     systems: int | None,
     network_systems: int | None,
-    windows: Iterable[str],
-    budget: "Budget | None" = None,
+    windows: Iterable[str] | None,
+    budget: tuple[float | None, int | None, int | None] = (None, None, None),
 ) -> "TrafficRules":
-    """Return the manners of a survey; what is None stays as it is shipped. Raises ConfigError for a wrong window."""
-    from doorward.audit.traffic import TrafficRules
+    """Return the manners of a survey; what is None stays as it is shipped. Raises ConfigError for a wrong window.
+
+    ``budget``: seconds, connections, received bytes.
+    """
+    from doorward.audit.traffic import Budget, TrafficRules
     from doorward.audit.windows import parse_window
 
     given = {
@@ -86,10 +90,14 @@ def traffic_rules(
         "network_per_second": network_rate,
         "systems_at_a_time": systems,
         "network_at_a_time": network_systems,
-        "budget": budget,
     }
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return TrafficRules(**chosen, windows=tuple(map(parse_window, windows)))
+    seconds, connections, received_bytes = budget
+    return TrafficRules(
+        **chosen,
+        windows=tuple(map(parse_window, windows or ())),
+        budget=Budget(seconds=seconds, connections=connections, received_bytes=received_bytes),
+    )
 
 
 def on_stop(
@@ -133,6 +141,11 @@ def additions(data: Path | None) -> "Additions":
     from doorward.cli.knowledge import folder
 
     return load(folder(data)).additions
+
+
+def with_ports(settings: "SurveySettings", ports: str | None) -> "SurveySettings":
+    """Return the settings with the ports of --ports; None leaves every door. Raises ConfigError."""
+    return settings if ports is None else replace(settings, ports=ports_of(ports))
 
 
 def ports_of(text: str) -> tuple[int, ...]:

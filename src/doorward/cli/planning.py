@@ -2,7 +2,7 @@
 that is left out, and on how long the whole takes at least.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,25 @@ class Sources:
     max_age_days: float | None = None
     country_mmdb: Path | None = None
     network_mmdb: Path | None = None
+
+
+def sources(
+    named: Sequence[str] | None,
+    imports: Sequence[str] | None,
+    import_port: int | None,
+    max_age_days: float | None,
+    country_mmdb: Path | None,
+    network_mmdb: Path | None,
+) -> Sources:
+    """Return what the options say of whom to ask; raises as ``import_option``."""
+    return Sources(
+        named=tuple(named or ()),
+        imports=tuple(map(import_option, imports or ())),
+        import_port=import_port,
+        max_age_days=max_age_days,
+        country_mmdb=country_mmdb,
+        network_mmdb=network_mmdb,
+    )
 
 
 def import_option(text: str) -> tuple[str | None, Path]:

@@ -99,7 +99,7 @@ def run(
         network_rate=network_rate,
         systems=hosts,
         network_systems=network_systems,
-        windows=window or (),
+        windows=window,
     )
     traffic = Traffic(rules, limits=limits)
     permission = options.scope_of(scope, level)

@@ -5,7 +5,7 @@ a release; in both cases the ledger holds every answer, and the same command wit
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,20 +85,12 @@ def survey(
     verbose: declared.Verbose = False,
 ) -> None:
     """Ask thousands of systems what they show to strangers; every answer is kept, so it can be stopped at any moment."""
-    from doorward.audit.traffic import Budget
-    from doorward.cli.planning import Sources, import_option
+    from doorward.cli.planning import sources
 
     _check_beginning(context.params)
     level = _LEVEL if level is None else level
     order = _Order(
-        sources=Sources(
-            named=tuple(targets or ()),
-            imports=tuple(import_option(text) for text in imports or ()),
-            import_port=import_port,
-            max_age_days=max_age,
-            country_mmdb=country_mmdb,
-            network_mmdb=network_mmdb,
-        ),
+        sources=sources(targets, imports, import_port, max_age, country_mmdb, network_mmdb),
         resume=resume,
         label=label,
         ledger=ledger,
@@ -109,10 +101,8 @@ def survey(
             network_rate=network_rate,
             systems=systems,
             network_systems=network_systems,
-            windows=window or (),
-            budget=Budget(
-                seconds=max_seconds, connections=max_connections, received_bytes=max_bytes
-            ),
+            windows=window,
+            budget=(max_seconds, max_connections, max_bytes),
         ),
         outputs=options.outputs_of(json, html, ()),
         fail_on=options.severity_of(fail_on),
@@ -173,7 +163,7 @@ def _settings(
         discovers=True,
         estimate=estimate,
     )
-    return settings if ports is None else replace(settings, ports=options.ports_of(ports))
+    return options.with_ports(settings, ports)
 
 
 # --- the survey -------------------------------------------------------------------------------------------------------

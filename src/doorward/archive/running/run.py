@@ -102,21 +102,7 @@ async def opened(
             stack.callback(collector.close)
             watched.collector = collector
             watched.hears.append(collector.take)
-        archive = await Archive.open(
-            folder.path,
-            register=start.register,
-            rules=start.settings.rules,
-            ae_title=start.settings.dicom.ae_title,
-            destinations=start.destinations,
-            takes_user_identity=start.settings.dicom.user_identity,
-            written=watched.take,
-            keeping=Keeping(
-                keeps_values=start.settings.journal.keep_query_values,
-                syncs_queries=start.settings.journal.sync_queries,
-            ),
-            limits=limits,
-            now=now,
-        )
+        archive = await _as_set(folder, start, watched.take, limits, now)
         notes.archive = archive
         watched.begin(folder, archive, limits)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -134,6 +120,32 @@ async def opened(
             await archive.close()
             if sending is not None:
                 sending.cancel()
+
+
+async def _as_set(
+    folder: Folder,
+    start: Start,
+    written: Callable[[Record], None],
+    limits: Limits,
+    now: Callable[[], datetime],
+) -> Archive:
+    """Open the archive as its settings say."""
+    settings = start.settings
+    return await Archive.open(
+        folder.path,
+        register=start.register,
+        rules=settings.rules,
+        ae_title=settings.dicom.ae_title,
+        destinations=start.destinations,
+        takes_user_identity=settings.dicom.user_identity,
+        written=written,
+        keeping=Keeping(
+            keeps_values=settings.journal.keep_query_values,
+            syncs_queries=settings.journal.sync_queries,
+        ),
+        limits=limits,
+        now=now,
+    )
 
 
 async def journal_changes(folder: Folder) -> bool:
