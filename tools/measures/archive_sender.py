@@ -13,23 +13,20 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from doorward.dicom.values import encode_identifier
 from doorward.dicom.walk import Syntax
-from doorward.limits import DEFAULT_LIMITS
 from doorward.net.tls import client_context
 from doorward.wire.command import CStoreRequest, CStoreResponse
-from doorward.wire.decode import decode_associate_accept
 from doorward.wire.dimse import encode_command
 from doorward.wire.encode import encode_data_values
 from doorward.wire.pdu import PduType
 from doorward.wire.uids import CT_IMAGE_STORAGE
 from measures import pdus
 from measures.archive_host import AUTHORITY, DEVICE
-from measures.processes import HOST, Broken
+from measures.processes import Broken
+from measures.sender import association
 
 TIMEOUT_S = 60.0
 _DIGITS = 12
@@ -114,31 +111,6 @@ class Message:
         digits = b"%d" % (10 ** (_DIGITS - 1) + number)
         for at in self._places:
             self.content[at : at + _DIGITS] = digits
-
-
-@contextmanager
-def association(
-    port: int, called: str, context: ssl.SSLContext | None
-) -> Iterator[tuple[socket.socket, int]]:
-    """Open an association for CT images; gives the socket and the largest PDU that the receiver takes."""
-    with socket.socket() as plain:
-        plain.settimeout(TIMEOUT_S)
-        plain.connect((HOST, port))
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock = context.wrap_socket(plain, server_hostname=HOST) if context else plain
-        sock.sendall(pdus.associate_request(called, CT_IMAGE_STORAGE))
-        pdu_type, body = pdus.receive_pdu(sock)
-        if pdu_type != PduType.ASSOCIATE_AC:
-            raise Broken(f"the association was answered with a PDU of type {pdu_type}")
-        accept = decode_associate_accept(body, DEFAULT_LIMITS)
-        if not accept.presentation_contexts[0].is_accepted:
-            raise Broken("the receiver refused CT images")
-        yield sock, accept.user_information.max_pdu_bytes or 0
-        sock.sendall(pdus.RELEASE_RQ)
-        if pdus.receive_pdu(sock)[0] != PduType.RELEASE_RP:
-            raise Broken("the release was not answered")
-        if context is not None:
-            sock.close()
 
 
 def send(sock: socket.socket, message: Message) -> None:

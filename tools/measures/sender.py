@@ -5,6 +5,7 @@ asynchronous operations window; several associations are several threads.
 """
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -23,12 +24,15 @@ TIMEOUT_S = 30.0
 
 
 @contextmanager
-def association(port: int, called: str) -> Iterator[tuple[socket.socket, int]]:
+def association(
+    port: int, called: str, context: ssl.SSLContext | None = None
+) -> Iterator[tuple[socket.socket, int]]:
     """Open an association for CT images; gives the socket and the largest PDU that the receiver takes."""
-    with socket.socket() as sock:
-        sock.settimeout(TIMEOUT_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.connect((HOST, port))
+    with socket.socket() as plain:
+        plain.settimeout(TIMEOUT_S)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.connect((HOST, port))
+        sock = context.wrap_socket(plain, server_hostname=HOST) if context else plain
         sock.sendall(pdus.associate_request(called, CT_IMAGE_STORAGE))
         pdu_type, body = pdus.receive_pdu(sock)
         if pdu_type != PduType.ASSOCIATE_AC:
@@ -40,6 +44,8 @@ def association(port: int, called: str) -> Iterator[tuple[socket.socket, int]]:
         sock.sendall(pdus.RELEASE_RQ)
         if pdus.receive_pdu(sock)[0] != PduType.RELEASE_RP:
             raise Broken("the release was not answered")
+        if context is not None:
+            sock.close()
 
 
 def instances_per_second(port: int, called: str, associations: int, count: int) -> float:
