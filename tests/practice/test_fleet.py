@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from doorward.audit.survey import SurveySettings
 from doorward.errors import AssociationRejected, ConfigError, ConnectFailed, ConnectTimeout
 from doorward.net.client import associate
 from doorward.net.dial import dial
@@ -16,7 +17,7 @@ from doorward.practice.fleet import fleet, needs_certificates
 from doorward.practice.personas import FTP, PERSONAS
 from doorward.practice.settings import Door, from_names
 from loopback import OpenGate, calling, in_loop, limits, proposal
-from practising import found, practising, surveyed
+from practising import SHORT, found, practising, surveyed
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 FIND = [("1.2.840.10008.5.1.4.1.2.2.1", ("1.2.840.10008.1.2",))]
@@ -43,8 +44,11 @@ async def test_each_archive_answers_for_itself():
 
 @in_loop
 async def test_a_hundred_archives_are_surveyed_at_once():
+    patient = replace(
+        SHORT, associate_s=10.0, reply_s=10.0
+    )  # one process is both sides, a hundred times
     async with practising(*["query-only"] * 100, studies=11) as running:
-        systems = await surveyed(running)
+        systems = await surveyed(running, SurveySettings(limits=patient))
     assert len({one.address for one in running}) == 100
     exposed = [a.facts.studies.value for s in systems for a in s.of("exposure")]
     assert exposed == [11] * 100
