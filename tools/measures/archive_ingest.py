@@ -48,6 +48,7 @@ def measure_ct(
         yield rate("a", f"the disk alone, {associations} at a time", alone, "files/s")
         title = f"doorward / the disk alone, {associations} at a time"
         yield compared("a", title, rates["doorward"], alone, target=TARGET_DISK)
+        yield from _one_after_the_other(f"525 KB, {associations} at a time", rates, alone)
     yield from _stock(contestants, folder, rounds, scale)
 
 
@@ -102,6 +103,18 @@ def _rows(group: str, title: str, rates: Rates, size: int) -> Iterator[Row]:
     for name, target in (("doorward", TARGET), ("doorward, TLS", TARGET_TLS)):
         if name in rates:
             yield compared(group, f"{name} / Orthanc, {title}", rates[name], theirs, target=target)
+
+
+def _one_after_the_other(title: str, rates: Rates, alone: list[float]) -> Iterator[Row]:
+    """What a receiver in C++ that syncs nothing, and then the disk, would reach: how far a goal is away for anybody."""
+    if "dcmqrscp" not in rates or "Orthanc" not in rates:
+        return
+    both = [
+        1 / (1 / taken + 1 / kept) for taken, kept in zip(rates["dcmqrscp"], alone, strict=True)
+    ]
+    note = "a ceiling, not a goal: taken in without a sync, then written and synced"
+    name = f"dcmqrscp, then the disk alone / Orthanc, {title}"
+    yield compared("a", name, both, rates["Orthanc"], note=note)
 
 
 def _stock(

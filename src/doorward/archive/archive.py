@@ -21,7 +21,9 @@ from doorward.access.journal.journal import Journal
 from doorward.access.journal.record import Entry, Event, Record
 from doorward.access.rules import Rules
 from doorward.access.volume import Volume
+from doorward.archive.arrivals import Arrivals
 from doorward.archive.blobs.disk import LocalDisk
+from doorward.archive.blobs.group import Group
 from doorward.archive.blobs.store import BlobStore
 from doorward.archive.callers import Callers
 from doorward.archive.commitment.commitments import Commitments
@@ -81,7 +83,12 @@ class Archive:
         #: What both doors share: DIMSE (``services``) and DICOMweb (``archive.web``).
         self.timings = Timings()
         self.ingest = Ingest(
-            blobs=blobs, index=index, journal=journal, limits=limits, timings=self.timings
+            blobs=blobs,
+            index=index,
+            journal=journal,
+            limits=limits,
+            group=Group(Arrivals(index, journal).keep),
+            timings=self.timings,
         )
         #: Decoders, in processes of their own; started when the first image has to be decoded.
         self.workers = Workers(limits)

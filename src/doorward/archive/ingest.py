@@ -13,7 +13,7 @@ be another content after an update.
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from time import perf_counter
 from typing import NamedTuple
@@ -25,6 +25,8 @@ from doorward.access.journal.record import Event
 from doorward.access.journal.record import Outcome as Ending
 from doorward.access.policy import decide
 from doorward.access.rules import Rules
+from doorward.archive.arrivals import Arrived
+from doorward.archive.blobs.group import Group
 from doorward.archive.blobs.names import Blob
 from doorward.archive.blobs.store import BlobStore
 from doorward.archive.head import Head
@@ -66,6 +68,8 @@ _OUT_OF_RESOURCES = 0xA700
 _DOES_NOT_MATCH = 0xA900
 _NOT_UNDERSTOOD = 0xC000
 _KEPT_ASIDE = Answer(0xB000, "Kept aside: this UID is held with other content")
+#: A decision by the same identity and rules is not made anew within this: only an end that was set can pass meanwhile.
+_STANDS = timedelta(seconds=0.25)
 _NONE = Attribute("UI")
 _UIDS = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
 #: PS3.5 section 9.1, but for zeros in front, which are met. A UID becomes part of addresses: it must be nothing else there.
@@ -104,6 +108,8 @@ class Ingest:
     index: Index
     journal: Journal
     limits: Limits
+    #: Those that come at the same time share their syncs.
+    group: Group[Arrived, Written]
     #: Hears how long it takes.
     timings: Timings = field(default_factory=Timings)
 
@@ -189,6 +195,9 @@ class _Arrival:
         self._identity: Identity | None = None
         self._view: DataSetView = {}
         self._decision: Decision | None = None
+        #: Whom and what it was decided by, and how long that stands.
+        self._judged_by: tuple[Identity | None, Rules | None] = (None, None)
+        self._judged_until = datetime.max.replace(tzinfo=UTC)
         self.only_study = ""
         self.head_of_file = b""
         self.outcome: Outcome | None = None
@@ -215,7 +224,9 @@ class _Arrival:
             begun = perf_counter()
             # The index needs the blob to stay, so it is written before the block ends.
             if self.head_of_file in (b"", meta):
-                written = await writer.commit_then(partial(self._held, len(meta)))
+                written = await writer.commit_in(
+                    self._ingest.group, partial(self._arrived, len(meta))
+                )
             else:
                 blob = await writer.commit()
                 written = await self._indexed_with_head(
@@ -227,15 +238,10 @@ class _Arrival:
         is_conflict = written.outcome is Outcome.CONFLICT_KEPT
         return (_KEPT_ASIDE if is_conflict else SUCCESS), self._decision
 
-    def _held(self, begin: int, blob: Blob) -> Written:
-        """Write the entry of a blob and the record, in the thread that has made it durable.
-
-        To wake another thread costs more than most of what is done here, and the event loop has no part in it.
-        """
+    def _arrived(self, begin: int, blob: Blob) -> Arrived:
+        """Return what is to be kept of a blob; called in a thread."""
         entry = self._entry(blob.digest, blob.size_bytes, begin)
-        [written] = self._ingest.index.write_here([entry])
-        self._ingest.journal.write_here(self._record(written, blob))
-        return written
+        return Arrived(entry, partial(self._record, blob=blob))
 
     async def _indexed_with_head(self, entry: Entry) -> Written:
         """Write the entry, and before it how the file began, which is not how ours do."""
@@ -292,7 +298,24 @@ class _Arrival:
 
     async def _judged(self) -> Answer | None:
         """Return why it is not taken in; None where it is."""
-        self._view = view = self._view or self._head.view()
+        if not self._view:
+            self._view = self._head.view()
+            refusal = self._misstated(self._view)
+            if refusal is not None:
+                return refusal
+        door = self._door
+        by = door.identity(), door.rules()
+        now = door.now()
+        if self._decision is not None and by == self._judged_by and now < self._judged_until:
+            return None
+        self._identity, rules = self._judged_by = by
+        self._judged_until = now + _STANDS
+        subject = await self._subject(rules)
+        self._decision = decision = decide(self._identity, Operation.STORE, subject, rules, now)
+        return None if decision.is_allowed else Answer(NOT_AUTHORISED, decision.reason)
+
+    def _misstated(self, view: DataSetView) -> Answer | None:
+        """Return what its UIDs are refused for."""
         stated = _first(view, SOP_CLASS_UID), _first(view, SOP_INSTANCE_UID)
         if stated != (self._sop_class, self._instance):
             return Answer(
@@ -304,13 +327,7 @@ class _Arrival:
             return Answer(_NOT_UNDERSTOOD, "A UID is not digits with periods between them")
         if self.only_study and _first(view, STUDY_INSTANCE_UID) != self.only_study:
             return Answer(_DOES_NOT_MATCH, "Study Instance UID differs from the request")
-        door = self._door
-        self._identity, rules = door.identity(), door.rules()
-        subject = await self._subject(rules)
-        self._decision = decision = decide(
-            self._identity, Operation.STORE, subject, rules, door.now()
-        )
-        return None if decision.is_allowed else Answer(NOT_AUTHORISED, decision.reason)
+        return None
 
     async def _subject(self, rules: Rules) -> Subject:
         view = self._view

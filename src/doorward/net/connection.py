@@ -31,6 +31,8 @@ _FIRST_READ_BYTES = 4_096
 #: in few large fragments and are never held up by this.
 _FIRST_FED_BYTES = 16_384
 _TURN_EVENTS = 64
+#: Two segments of the largest size, loopback's: what brings more is acknowledged at once by every kernel (RFC 5681 4.2).
+_ACKNOWLEDGED_BYTES = 131_072
 
 
 class Owner(Protocol):
@@ -227,7 +229,7 @@ class Connection(asyncio.BaseProtocol):
             self.pause()  # it was aborted and sends on: nothing of that is looked at, and ARTIM ends it
             return
         fed = self._feed(chunk)
-        if not association.must_close:
+        if not association.must_close and len(chunk) < _ACKNOWLEDGED_BYTES:
             self._acknowledge_quickly()
         self.flush()
         if fed < len(chunk) and not self._gone.is_set():

@@ -450,6 +450,19 @@ def test_the_bounds_of_one_record_fit_into_a_line():
 # --- threads that wait ------------------------------------------------------------------------------------------
 
 
+def written_here(journal, number):
+    [future] = journal.write_each_here([stored(number)])
+    return future.result()
+
+
+def test_several_are_written_in_order_and_one_that_is_refused_has_its_own_end(tmp_path):
+    journal = Journal(tmp_path, limits=limits(journal_waiting=2))
+    first, second, third = journal.write_each_here([stored(number) for number in range(3)])
+    asyncio.run(journal.close())
+    assert [one.result().sequence for one in (first, second)] == [1, 2]
+    assert isinstance(third.exception(), LimitExceeded)
+
+
 @in_loop
 async def test_threads_and_the_loop_write_into_one_chain_and_all_is_told_in_order(tmp_path):
     told = []
@@ -457,7 +470,7 @@ async def test_threads_and_the_loop_write_into_one_chain_and_all_is_told_in_orde
     await journal.write(stored(0))
 
     def bring():
-        return [journal.write_here(stored(number)) for number in range(20)]
+        return [written_here(journal, number) for number in range(20)]
 
     threads = [asyncio.to_thread(bring) for _ in range(6)]
     others = [journal.write(stored(number)) for number in range(30)]
@@ -480,7 +493,7 @@ async def test_a_thread_goes_on_when_its_record_is_synced_and_not_before(tmp_pat
         synced.append(os.fstat(descriptor).st_size)
 
     monkeypatch.setattr(os, "fdatasync", sync)
-    record = await asyncio.to_thread(journal.write_here, stored(1))
+    record = await asyncio.to_thread(written_here, journal, 1)
     assert synced == [segment_paths(tmp_path)[0].stat().st_size]
     assert journal.head == Head(1, record.digest)
     await journal.close()
@@ -495,11 +508,11 @@ async def test_a_thread_is_told_of_a_full_disk_and_may_try_again(tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
         with pytest.raises(StorageFull):
-            await asyncio.to_thread(journal.write_here, stored(1))
-    assert (await asyncio.to_thread(journal.write_here, stored(2))).sequence == 1
+            await asyncio.to_thread(written_here, journal, 1)
+    assert (await asyncio.to_thread(written_here, journal, 2)).sequence == 1
     await journal.close()
     with pytest.raises(LocalProtocolError):
-        journal.write_here(stored(3))
+        written_here(journal, 3)
 
 
 # --- records that are handed over ---------------------------------------------------------------------------------

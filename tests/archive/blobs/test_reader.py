@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blob_stores import LIMITS, content, digest_of, opened, put, spoil
 from doorward.archive.blobs.disk import LocalDisk
+from doorward.archive.blobs.reader import Glance
 from doorward.errors import LimitExceeded, StorageError, UsageError
 
 WHOLE = content(1, 2_500)
@@ -52,6 +53,23 @@ def test_a_range_is_what_was_written_there(folder, disk, offset, length):
         found, chunks = asyncio.run(both(store))
     assert found == b"".join(chunks) == WHOLE[offset : offset + length]
     assert all(0 < len(chunk) <= LIMITS.blob_chunk_bytes for chunk in chunks)
+
+
+@pytest.mark.parametrize(("disk", "found"), [("warm", WHOLE[7:99]), ("cold", None), ("half", None)])
+def test_a_glance_shows_what_is_in_memory_and_waits_for_nothing_else(folder, disk, found):
+    with opened(folder, disk=DISKS[disk], may_write=False) as store:
+        before = len(os.listdir("/proc/self/fd"))
+        with Glance(store.shelf, NAME) as blob:
+            assert blob.size_bytes == 2_500
+            assert blob.read(7, 92) == found
+            assert blob.read(2_400, 200) is None
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_glance_at_what_is_not_there_says_so(folder):
+    with opened(folder, may_write=False) as store, pytest.raises(StorageError) as refused:
+        Glance(store.shelf, "0" * 64)
+    assert refused.value.kind == "missing"
 
 
 @pytest.mark.parametrize(("offset", "length"), ((-1, 1), (0, -1), (2_500, 1), (1, 2_500)))

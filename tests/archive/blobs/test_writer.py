@@ -289,34 +289,3 @@ def test_what_is_taken_at_once_stays_within_the_bounds(tmp_path, bound):
     limits = dataclasses.replace(LIMITS, **{bound: 4})
     with opened(tmp_path, limits=limits) as store:
         assert asyncio.run(run(store)) == (False, True)
-
-
-def test_what_follows_on_a_commit_is_done_while_the_blob_is_kept(tmp_path):
-    async def run(store):
-        async with store.writer() as writer:
-            await writer.write(b"content")
-            return await writer.commit_then(
-                lambda blob: (blob, store.has(blob.digest), threading.current_thread().name)
-            )
-
-    with opened(tmp_path) as store:
-        blob, is_there, thread = asyncio.run(run(store))
-    assert blob.digest == digest_of(b"content")
-    assert is_there
-    assert thread.startswith("blob-write")
-
-
-def test_where_what_follows_fails_the_blob_is_nobodys(tmp_path):
-    def fail(blob):
-        raise StorageError("no", operation="write", path=tmp_path, kind="failed")
-
-    async def run(store):
-        async with store.writer() as writer:
-            await writer.write(b"content")
-            await writer.commit_then(fail)
-
-    with opened(tmp_path) as store:
-        with pytest.raises(StorageError, match="no"):
-            asyncio.run(run(store))
-        assert store.held_bytes == 0
-        assert not store.shelf._pins

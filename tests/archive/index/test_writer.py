@@ -175,7 +175,7 @@ def test_every_acknowledged_instance_is_there_after_twenty_kills(tmp_path):
 
 
 def test_a_thread_that_waits_does_its_work_itself(writer, file):
-    [written] = writer.do(filed("1.1.1"))
+    [written] = writer.do_each([filed("1.1.1")])[0].result()
     assert written.outcome is Outcome.NEW
     assert count(file) == 1
 
@@ -185,11 +185,11 @@ def test_threads_that_wait_together_share_a_commit(writer, connection, file):
     connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
     held = Held(writer)
     with ThreadPoolExecutor(8) as pool:
-        waiting = [pool.submit(writer.do, filed(f"1.1.{n}")) for n in range(8)]
+        waiting = [pool.submit(writer.do_each, [filed(f"1.1.{n}")]) for n in range(8)]
         while writer._brought.qsize() < 8:  # the time limit of the test is the bound
             time.sleep(0.001)
         held.let_go()
-        outcomes = [one.result(10)[0].outcome for one in waiting]
+        outcomes = [one.result(10)[0].result()[0].outcome for one in waiting]
     assert outcomes == [Outcome.NEW] * 8
     assert count(file) == 8
     assert len(commits) == 2  # what held the writer, and all that had come meanwhile
@@ -213,10 +213,12 @@ def test_one_that_fails_takes_back_nothing_of_those_beside_it(writer, file):
 def test_a_thread_is_told_of_a_disk_that_fails(writer, connection):
     connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StorageFull):
-        writer.do(lambda filing: [filing.file([entry(f"1.{n}.1")]) for n in range(500)])
+        writer.do_each([lambda filing: [filing.file([entry(f"1.{n}.1")]) for n in range(500)]])[
+            0
+        ].result()
 
 
 def test_a_closed_writer_takes_no_work_of_threads(writer):
     writer.close()
     with pytest.raises(LocalProtocolError):
-        writer.do(filed("1.1.1"))
+        writer.do_each([filed("1.1.1")])[0].result()

@@ -3,7 +3,7 @@
 Theory of operation: ``submit`` gives a record its place at once, on the event loop, and returns a future. While one batch
 of lines is being written and synced by the journal's own thread, further records gather; they are the next batch, so many
 callers share one sync. A future is done when the sync that covers its record has returned: a success that waits for it
-may leave the house (promise 7). A thread that may wait (``write_here``) writes itself: whoever comes first writes for all
+may leave the house (promise 7). A thread that may wait (``write_each_here``) writes itself: whoever comes first writes for all
 that have come meanwhile, so that no other thread has to be woken for one record.
 
 A query changes nothing, so its record need only outlive this process: ``hand_over`` writes the line in the order of the
@@ -26,7 +26,7 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -47,6 +47,7 @@ from doorward.access.journal.segments import (
     write_all,
 )
 from doorward.errors import (
+    DoorwardError,
     LimitExceeded,
     LocalProtocolError,
     StorageError,
@@ -178,18 +179,22 @@ class Journal:
         self._sync_later()
         return True
 
-    def write_here(self, entry: Entry) -> Record:
-        """Like ``write``, for a thread that may wait. Blocks."""
-        future: Future[Record] = Future()
+    def write_each_here(self, entries: Sequence[Entry]) -> list[Future[Record]]:
+        """Record several with one sync, for a thread that may wait. Blocks; all futures are done then, as by ``submit``."""
+        futures: list[Future[Record]] = [Future() for _ in entries]
         with self._places:
-            self._place(entry, future)
+            for entry, future in zip(entries, futures, strict=True):
+                try:
+                    self._place(entry, future)
+                except DoorwardError as error:
+                    future.set_exception(error)
         with self._disk:
-            if not future.done():
+            if not all(future.done() for future in futures):
                 self._put_waiting()
         with self._syncing:
-            if not future.done():
+            if not all(future.done() for future in futures):
                 self._sync()
-        return future.result()
+        return futures
 
     def _place(
         self,

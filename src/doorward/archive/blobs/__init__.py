@@ -5,6 +5,7 @@ disk       the few things that are asked of a file system, and who may stand in 
 faults     what a file system refuses, in words
 shelf      the store as threads see it: placing, looking, taking away, one folder at a time
 part       one file on its way in
+group      what comes at the same time becomes durable together
 block      memory in which fragments gather
 store      the store as everybody uses it: writer, open, close
 reader     ranges of one blob, and all of it in chunks
@@ -15,7 +16,7 @@ snapshot   a copy while the archive runs
 Theory of operation: bytes come in by fragments and are written by a few threads, never by the event loop. A commit is:
 the part is written and synced, renamed to its name, its folder is synced; only then does ``commit`` return. So a name that
 can be seen always has its whole content under it, and a name that was given out is found after a power cut.
-No queue of ours groups these syncs: each thread asks for its own, and the journal of the file system makes one of those
-that come together (measured on ext4: neither fewer folders nor one sync for several renames was faster than chance).
+What has come meanwhile is synced together by one thread (``group``): all contents, then all names, each folder once. On
+ext4 that is one commit for the contents and one for the names, however many they are.
 A blob is never changed in place: readers, hard links and backups need no lock.
 """

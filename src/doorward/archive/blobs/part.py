@@ -1,19 +1,21 @@
 """One file on its way in, as the threads that write it see it. All of it blocks."""
 
 import threading
+from collections.abc import Sequence
 
 from doorward.archive.blobs.disk import Bytes
 from doorward.archive.blobs.faults import mapped
 from doorward.archive.blobs.names import Blob, new_hash
 from doorward.archive.blobs.shelf import Shelf
-from doorward.errors import LocalProtocolError
+from doorward.errors import LocalProtocolError, StorageError
 
 
 class Part:
     """Grows by ``append``, ends by ``finish`` or ``abandon``; each waits for the one before.
 
     Whoever awaits one of these may be cancelled while its thread goes on; the lock lets ``abandon`` wait for it, so that no
-    file is closed under a write. A part that is finished without having grown touches the disk only if it is new.
+    file is closed under a write. It is held from ``seal`` to the end of ``place``, which another thread may do. A part that is
+    finished without having grown touches the disk only if it is new.
     """
 
     def __init__(self, shelf: Shelf, expected_bytes: int | None = None) -> None:
@@ -25,6 +27,7 @@ class Part:
         self._path: str | None = None
         self._handle: int | None = None
         self._pinned: str | None = None
+        self._blob: Blob
         self._is_over = False
 
     def append(self, block: Bytes) -> None:
@@ -34,22 +37,34 @@ class Part:
             self._hash.update(block)
             self._write(block)
 
+    def seal(self, block: Bytes) -> Blob:
+        """Write the last block, and return what will be durable after ``place``, which must follow, in whatever thread.
+
+        Until then an ``abandon`` waits. Raises StorageError; then nothing of the part is left, and nothing is to follow.
+        """
+        self._lock.acquire()
+        try:
+            self._require_going()
+            self._is_over = True
+            try:
+                return self._seal(block)
+            except BaseException:
+                self._discard()
+                raise
+        except BaseException:
+            self._lock.release()
+            raise
+
     def finish(self, block: Bytes) -> Blob:
         """Write the last block and return when all of it is durable under its name, which stays pinned.
 
         Raises StorageError; then nothing of the part is left.
         """
-        with self._lock:
-            self._require_going()
-            self._is_over = True
-            try:
-                blob = self._finish(block)
-            except BaseException:
-                self._discard()
-                raise
-            if not blob.is_new:
-                self._discard_part()
-            return blob
+        blob = self.seal(block)
+        [fault] = place([self])
+        if fault is not None:
+            raise fault
+        return blob
 
     def finish_as(self, digest: str) -> bool:
         """Like ``finish``, for content that must have this name; false, and nothing left, where it has another."""
@@ -65,7 +80,7 @@ class Part:
             self._is_over = True
             self._discard()
 
-    def _finish(self, block: Bytes) -> Blob:
+    def _seal(self, block: Bytes) -> Blob:
         self._shelf.check_accepting()
         self._hash.update(block)
         digest = self._hash.hexdigest()
@@ -73,26 +88,68 @@ class Part:
         is_new = not self._shelf.renew(digest)
         if is_new:
             self._write(block)
-            self._close_and_place(digest)
-        self._pinned = digest
-        # Also where it was there: who placed it may not have come to this yet, and would be asked after a power cut.
-        self._shelf.sync_folder_of(digest)
-        return Blob(digest=digest, size_bytes=total, is_new=is_new)
+        else:
+            self._pinned = digest
+        self._blob = Blob(digest=digest, size_bytes=total, is_new=is_new)
+        return self._blob
 
-    def _close_and_place(self, digest: str) -> None:
+    def sync(self) -> StorageError | None:
+        """Let the content be durable, unless all of it was there before; return what was in the way. For ``place``."""
+        if not self._blob.is_new:
+            return None
         assert self._handle is not None
         assert self._path is not None
         disk = self._shelf.disk
-        if self._expected is not None and self._expected > self._size:
-            with mapped("write", self._path):
-                disk.truncate(self._handle, self._size)
-        self._shelf.sync(self._handle, self._path)
-        handle, self._handle = self._handle, None
-        with mapped("close", self._path):
-            disk.close(handle)
-        self._shelf.place(self._path, digest)
+        try:
+            if self._expected is not None and self._expected > self._size:
+                with mapped("write", self._path):
+                    disk.truncate(self._handle, self._size)
+            self._shelf.sync(self._handle, self._path)
+            handle, self._handle = self._handle, None
+            with mapped("close", self._path):
+                disk.close(handle)
+        except StorageError as fault:
+            return self._failed(fault)
+        return None
+
+    def name(self) -> StorageError | None:
+        """Let what is durable have its name; return what was in the way. For ``place``."""
+        if not self._blob.is_new:
+            self._discard_part()
+            return None
+        assert self._path is not None
+        try:
+            self._shelf.place(self._path, self._blob.digest)
+        except StorageError as fault:
+            return self._failed(fault)
+        self._pinned = self._blob.digest
         self._shelf.forget_part(self._path)
         self._path = None
+        return None
+
+    def settle(self, folders: dict[str, StorageError | None]) -> StorageError | None:
+        """Let the name be durable; ``folders`` are those that were synced for others. For ``place``.
+
+        Also where the blob was there: who placed it may not have come to this yet, and would be asked after a power cut.
+        """
+        digest = self._blob.digest
+        folder = digest[:2]
+        if folder not in folders:
+            try:
+                self._shelf.sync_folder_of(digest)
+                folders[folder] = None
+            except StorageError as error:
+                folders[folder] = error
+        fault = folders[folder]
+        return None if fault is None else self._failed(fault)
+
+    def release(self) -> None:
+        """The end of ``place``: who waits to abandon it may."""
+        self._lock.release()
+
+    def _failed(self, fault: StorageError) -> StorageError:
+        self._discard()
+        return fault
 
     def _write(self, block: Bytes) -> None:
         if self._handle is None or self._expected is None:
@@ -144,3 +201,19 @@ class Part:
     def _require_going(self) -> None:
         if self._is_over:
             raise LocalProtocolError("this part is finished or abandoned")
+
+
+def place(parts: Sequence[Part]) -> list[StorageError | None]:
+    """Make sealed parts durable under their names, which stay pinned; return what was in the way of each. Blocks.
+
+    Of one that has failed nothing is left. All contents are synced first, then all names, each folder once: what a file system
+    commits for one sync is committed for all of them.
+    """
+    folders: dict[str, StorageError | None] = {}
+    try:
+        faults = [part.sync() for part in parts]
+        faults = [fault or part.name() for part, fault in zip(parts, faults, strict=True)]
+        return [fault or part.settle(folders) for part, fault in zip(parts, faults, strict=True)]
+    finally:
+        for part in parts:
+            part.release()

@@ -15,6 +15,8 @@ from typing import Self, TypeVar
 from doorward.archive.blobs.block import Blocks
 from doorward.archive.blobs.disk import Disk, LocalDisk
 from doorward.archive.blobs.faults import mapped
+from doorward.archive.blobs.group import Group
+from doorward.archive.blobs.names import Blob
 from doorward.archive.blobs.part import Part
 from doorward.archive.blobs.reader import BlobReader
 from doorward.archive.blobs.shelf import Shelf, open_shelf
@@ -34,6 +36,8 @@ class BlobStore:
         self.upkeep = asyncio.Lock()
         self._held = Held()
         self._blocks = Blocks(shelf.limits)
+        #: Nothing follows on these: they only share their syncs.
+        self._alone: Group[Blob, Blob] = Group(lambda blobs: blobs)
         limits = shelf.limits
         self._writing = ThreadPoolExecutor(limits.blob_write_threads, "blob-write")
         self._reading = ThreadPoolExecutor(limits.blob_read_threads, "blob-read")
@@ -68,7 +72,9 @@ class BlobStore:
         if not self.shelf.may_write:
             raise UsageError("a store that was opened for reading takes nothing in")
         part = Part(self.shelf, expected_bytes)
-        return BlobWriter(part, self._writing, self._blocks, self._held, self.shelf.limits)
+        return BlobWriter(
+            part, self._writing, self._blocks, self._held, self._alone, self.shelf.limits
+        )
 
     @asynccontextmanager
     async def open_blob(self, digest: str) -> AsyncIterator[BlobReader]:

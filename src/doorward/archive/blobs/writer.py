@@ -7,7 +7,7 @@
 
 Theory of operation: fragments are copied into a block (``block``); a full block goes to a thread while the next one fills,
 so a sender is never further ahead of the disk than two blocks. An instance of less than one block costs one visit to a
-thread in all, with whatever is to follow on it (``commit_then``).
+thread in all, with whatever is to follow on it (``commit_in``).
 Left without a commit, by whatever exception, nothing of it remains.
 """
 
@@ -19,6 +19,7 @@ from typing import Self, TypeVar
 
 from doorward.archive.blobs.block import Block, Blocks
 from doorward.archive.blobs.disk import Bytes
+from doorward.archive.blobs.group import Group, R, T, Waiting
 from doorward.archive.blobs.names import Blob
 from doorward.archive.blobs.part import Part
 from doorward.errors import LimitExceeded, LocalProtocolError
@@ -38,9 +39,16 @@ class BlobWriter:
     """Takes one instance in; made by ``BlobStore.writer`` and used by one task, once."""
 
     def __init__(
-        self, part: Part, threads: Executor, blocks: Blocks, held: Held, limits: Limits
+        self,
+        part: Part,
+        threads: Executor,
+        blocks: Blocks,
+        held: Held,
+        alone: Group[Blob, Blob],
+        limits: Limits,
     ) -> None:
         self._part = part
+        self._alone = alone
         self._threads = threads
         self._held = held
         self._limits = limits
@@ -118,12 +126,12 @@ class BlobWriter:
 
         Raises StorageError, StorageFull where no room is left; then nothing of it remains.
         """
-        return await self.commit_then(lambda blob: blob)
+        return await self.commit_in(self._alone, lambda blob: blob)
 
-    async def commit_then(self, then: Callable[[Blob], _T]) -> _T:
-        """Like ``commit``, and return what ``then`` makes of the blob, in the thread that has made it durable.
+    async def commit_in(self, group: Group[T, R], about: Callable[[Blob], T]) -> R:
+        """Like ``commit``, together with others of the group; return what it makes of what is said about the blob.
 
-        What ``then`` raises is raised here. Where the caller is cancelled it may have been called, or not.
+        What the group raises for this one is raised here. Where the caller is cancelled it may be kept, or not.
         """
         self._require_open()
         self._has_ended = True
@@ -131,10 +139,13 @@ class BlobWriter:
         block, self._block = self._block or self._blocks.take(), None
         self._written = block
         self._is_in_a_thread = True
-        made = await self._run(lambda: then(self._part.finish(block.content())))
+        loop = asyncio.get_running_loop()
+        waiting: Waiting[R] = Waiting(loop, loop.create_future())
+        self._threads.submit(group.bring, self._part, block.content(), about, waiting)
+        kept = await waiting.future
         self._is_in_a_thread = False
         self._give_back()
-        return made
+        return kept
 
     async def _hand_over(self, block: Block) -> None:
         await self._settled()

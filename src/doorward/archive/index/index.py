@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -108,9 +108,12 @@ class Index:
         """Note the blob with the beginning of the file of an instance; False where no such instance is held."""
         return await self._write(partial(Filing.keep_head, digest=digest, head=head))
 
-    def write_here(self, entries: Sequence[Entry]) -> list[Written]:
-        """Like ``write``, for a thread that may wait. Blocks."""
-        return self._writer.do(partial(Filing.add, entries=tuple(entries)), len(entries))
+    def write_each_here(self, entries: Sequence[Entry]) -> list[Future[list[Written]]]:
+        """Take entries in, each for itself, with one commit, for a thread that may wait. Blocks.
+
+        All futures are done then, with one ``Written`` each.
+        """
+        return self._writer.do_each([partial(Filing.add, entries=(one,)) for one in entries])
 
     async def delete_study(self, number: int) -> Deleted | None:
         """Delete a study and all that belongs to it; None where there is none."""

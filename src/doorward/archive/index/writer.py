@@ -1,6 +1,6 @@
 """One writes at a time. Callers hand in work; work that waits together is committed together.
 
-An event loop hands in (``submit``), and a thread of ours does it. A thread that may wait does it itself (``do``): whoever
+An event loop hands in (``submit``), and a thread of ours does it. A thread that may wait does it itself (``do_each``): whoever
 comes first commits for all that have come meanwhile, so that no other thread has to be woken for one instance.
 
 Theory of operation: a piece of work is a function of ``Filing``: what it raises is its own, and takes back nothing else.
@@ -16,7 +16,7 @@ WAL is read again when it is opened).
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -69,17 +69,18 @@ class Writer:
             self._queue.put(_Work(do, size, told))
         return told
 
-    def do(self, do: Callable[[Filing], _T], size: int = 1) -> _T:
-        """Do work, and return what comes of it after the commit. Blocks. Raises what the future of ``submit`` does."""
-        told: Future[_T] = Future()
+    def do_each(self, works: Sequence[Callable[[Filing], _T]]) -> "list[Future[_T]]":
+        """Do several pieces of work, with one commit where it can be. Blocks; all futures are done then."""
+        told: list[Future[_T]] = [Future() for _ in works]
         with self._handing_in:
             if self._is_closed:
                 raise LocalProtocolError("the index is closed")
-            self._brought.put(_Work(do, size, told))
+            for do, future in zip(works, told, strict=True):
+                self._brought.put(_Work(do, 1, future))
         with self._writing:
-            while not told.done():
+            while not all(future.done() for future in told):
                 self._carry_out(self._brought_by_others([]))
-        return told.result()
+        return told
 
     def close(self) -> None:
         """Finish what was handed in, then close the file. Blocks; may be called twice."""
