@@ -21,6 +21,7 @@ from doorward.access.authority import (
     fingerprint_of,
     hosts_of,
     is_renewal_due,
+    key_kind_of,
     require_current,
 )
 from doorward.access.identity import Device, Register, Role
@@ -402,3 +403,8 @@ def test_the_hosts_of_a_certificate_are_those_that_it_was_made_for():
     assert hosts_of(server.certificate) == ("pacs.example", "10.0.0.7", "::1")
     assert hosts_of(authority.certificate) == ()
     assert authority.fingerprint == fingerprint_of(certificate_from(authority.certificate))
+
+
+@pytest.mark.parametrize("kind", KeyKind)
+def test_the_kind_of_key_of_a_certificate_is_the_one_that_was_ordered(authority, kind):
+    assert key_kind_of(authority.device("ct1", now=NOW, kind=kind).certificate) is kind

@@ -4,6 +4,7 @@ import pytest
 
 from archive_commands import Terminal
 from archive_folders import journalled
+from doorward.access.authority import KeyKind, hosts_of, key_kind_of
 from doorward.access.journal.record import Event
 
 
@@ -47,6 +48,21 @@ def test_renew_and_revoke(terminal, tmp_path):
     assert terminal.folder.register().devices == ()
     assert terminal("device", "revoke", "ct1") == 2
     assert "no device" in terminal.err
+
+
+def test_renew_takes_hosts_and_key_over_unless_told_otherwise(terminal, tmp_path):
+    def made(out, *words):
+        assert terminal("device", *words, "--out", str(tmp_path / out)) == 0
+        pem = (tmp_path / out / "ws1-certificate.pem").read_bytes()
+        return key_kind_of(pem), hosts_of(pem)
+
+    begun = made("1", "add", "ws1", "--role", "workstation", "--rsa", "--host", "10.0.0.8")
+    assert begun == (KeyKind.RSA, ("10.0.0.8",))
+    assert made("2", "renew", "ws1") == begun
+    assert made("3", "renew", "ws1", "--ec", "--host", "::1") == (KeyKind.EC, ("::1",))
+    assert made("4", "renew", "ws1", "--no-host", "--rsa") == (KeyKind.RSA, ())
+    assert terminal("device", "renew", "ws1", "--no-host", "--host", "::1") == 2
+    assert "Say one of the two" in terminal.err
 
 
 @pytest.mark.parametrize(

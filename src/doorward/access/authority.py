@@ -340,6 +340,12 @@ def hosts_of(pem: bytes) -> tuple[str, ...]:
     )
 
 
+def key_kind_of(pem: bytes) -> KeyKind:
+    """Return which key a certificate is for. Raises ConfigError where it is none."""
+    is_rsa = isinstance(certificate_from(pem).public_key(), rsa.RSAPublicKey)
+    return KeyKind.RSA if is_rsa else KeyKind.EC
+
+
 def require_current(pem: bytes, *, what: str, now: datetime) -> None:
     """Refuse a certificate that has ended or not begun, before anybody is served with it. Raises ConfigError."""
     certificate = certificate_from(pem)

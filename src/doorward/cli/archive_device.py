@@ -30,13 +30,11 @@ _Request = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Its certificate request (PKCS#10), if it made its key."),
 ]
+_LISTENS = "Where it listens itself, as a destination does; repeatable"
 _Rsa = Annotated[
     bool, typer.Option("--rsa", help="An RSA key, for devices without elliptic curves.")
 ]
-_Hosts = Annotated[
-    list[str] | None,
-    typer.Option("--host", help="Where it listens itself, as a destination does; repeatable."),
-]
+_Hosts = Annotated[list[str] | None, typer.Option("--host", help=f"{_LISTENS}.")]
 _Out = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Where to put its bundle; NAME-bundle here.")
 ]
@@ -114,16 +112,29 @@ def renew(
     name: _Name,
     *,
     request: _Request = None,
-    rsa: _Rsa = False,
-    host: _Hosts = None,
+    rsa: Annotated[
+        bool | None, typer.Option("--rsa/--ec", help="Another kind of key than it has.")
+    ] = None,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help=f"{_LISTENS}. Instead of those before.")
+    ] = None,
+    no_host: Annotated[
+        bool, typer.Option("--no-host", help="It does not listen any more.")
+    ] = False,
     out: _Out = None,
 ) -> None:
-    """Make a new certificate for a device; the former one holds until the next renewal."""
+    """Make a new certificate for a device; the former one holds until the next renewal.
+
+    Its hosts and the kind of its key stay as they are, unless others are named.
+    """
     from doorward.archive.running import devices
+    from doorward.errors import ConfigError
 
     found = folder_of(folder)
     place = _free(out, name)
-    ordered = _ordered(request, rsa, host)
+    if host and no_host:
+        raise ConfigError("contradicts --host", field="--no-host", hint="Say one of the two.")
+    ordered = _ordered(request, rsa, [] if no_host else host or None)
     bundle = devices.renew_device(found, found.settings(), name, ordered, now=now())
     _deliver(bundle, place)
     journal(found)
@@ -141,14 +152,15 @@ def revoke(folder: Dir, name: _Name) -> None:
     say_when(f"{name} is revoked")
 
 
-def _ordered(request: Path | None, rsa: bool, hosts: list[str] | None) -> "Ordered":
+def _ordered(request: Path | None, rsa: bool | None, hosts: list[str] | None) -> "Ordered":
     from doorward.access.authority import KeyKind
     from doorward.archive.running.devices import Ordered, read_request
 
+    kinds = {None: None, True: KeyKind.RSA, False: KeyKind.EC}
     return Ordered(
-        key_kind=KeyKind.RSA if rsa else KeyKind.EC,
+        key_kind=kinds[rsa],
         request=None if request is None else read_request(request),
-        hosts=tuple(hosts or ()),
+        hosts=None if hosts is None else tuple(hosts),
     )
 
 

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import CertificateSigningRequestBuilder, Name
 
 from archive_folders import NOW, ct1, ephemeral, made
-from doorward.access.authority import KeyKind, certificate_from
+from doorward.access.authority import KeyKind, certificate_from, hosts_of, key_kind_of
 from doorward.access.identity import Device, Role
 from doorward.archive.running.devices import (
     Ordered,
@@ -115,6 +115,40 @@ def test_keys_may_be_rsa(folder):
     ordered = Ordered(key_kind=KeyKind.RSA)
     bundle = add_device(folder, folder.settings(), device, ordered, now=NOW)
     assert certificate_of(bundle).public_key().key_size == 3072
+
+
+def made_for(bundle):
+    pem = bundle.files[f"{bundle.name}-certificate.pem"]
+    return key_kind_of(pem), hosts_of(pem)
+
+
+def test_a_renewed_device_listens_where_it_did_with_the_kind_of_key_that_it_had(folder):
+    device = Device(name="ws1", role=Role.WORKSTATION, ae_titles=("WS1",))
+    begun = Ordered(key_kind=KeyKind.RSA, hosts=("ws1.example", "10.0.0.8"))
+    add_device(folder, folder.settings(), device, begun, now=NOW)
+
+    def renewed(**wanted):
+        return renew_device(folder, folder.settings(), "ws1", Ordered(**wanted), now=NOW)
+
+    assert made_for(renewed()) == (KeyKind.RSA, ("ws1.example", "10.0.0.8"))
+    assert made_for(renewed(hosts=("ws2.example",))) == (KeyKind.RSA, ("ws2.example",))
+    assert made_for(renewed(key_kind=KeyKind.EC)) == (KeyKind.EC, ("ws2.example",))
+    assert made_for(renewed(hosts=())) == (KeyKind.EC, ())
+
+
+def test_a_device_whose_certificate_is_not_kept_is_renewed_only_as_somebody_says(folder):
+    ct1(folder)
+    folder.vault().remove(f"certificate-{prints(folder)[0]}.pem")
+    for said in (Ordered(), Ordered(hosts=()), Ordered(key_kind=KeyKind.EC)):
+        with pytest.raises(ConfigError, match="no certificate") as caught:
+            renew_device(folder, folder.settings(), "ct1", said, now=NOW)
+        assert "--no-host" in caught.value.hint
+    said = Ordered(key_kind=KeyKind.EC, hosts=("10.0.0.8",))
+    assert made_for(renew_device(folder, folder.settings(), "ct1", said, now=NOW)) == (
+        KeyKind.EC,
+        ("10.0.0.8",),
+    )
+    assert made_for(renew_device(folder, folder.settings(), "ct1", Ordered(), now=NOW))
 
 
 def test_a_legacy_device_is_let_in_on_a_port_that_the_settings_name(folder):

@@ -16,6 +16,8 @@ from doorward.access.authority import (
     KeyKind,
     certificate_from,
     fingerprint_of,
+    hosts_of,
+    key_kind_of,
 )
 from doorward.access.device_bundle import ArchiveDoor, DeviceBundle, legacy_commands, make_bundle
 from doorward.access.identity import Device, Register
@@ -34,13 +36,16 @@ _MOVE_PORT = 11_112
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
-    """What is wanted of a device beside its entry in the register."""
+    """What is wanted of a device beside its entry in the register.
 
-    key_kind: KeyKind = KeyKind.EC
+    None: as its certificate has it, where one is renewed; else an elliptic curve, and no host.
+    """
+
+    key_kind: KeyKind | None = None
     #: Its request (PKCS#10, PEM), where it made its key itself.
     request: bytes | None = None
     #: Names and addresses at which it listens itself, as a destination of C-MOVE does.
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +83,11 @@ def renew_device(
 ) -> DeviceBundle:
     """Return a bundle with a new certificate; the last one before it holds until the device is renewed once more.
 
+    Its hosts and the kind of its key are those of the last one, where ``ordered`` does not say otherwise.
     Raises ConfigError, StorageError.
     """
     device = device_named(folder.register(), name)
-    credential = _sign(folder, name, ordered, now)
+    credential = _sign(folder, name, _as_before(folder.vault(), device, ordered), now)
     kept = (*device.fingerprints, credential.fingerprint)[-_AT_ONCE:]
     renewed = replace(device, fingerprints=kept)
     bundle = make_bundle(renewed, credential, folder.authority(), door_of(folder, settings))
@@ -147,12 +153,31 @@ def read_request(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 
 def _sign(folder: Folder, name: str, ordered: Ordered, now: datetime) -> Credential:
-    authority, hosts = folder.authority(), ordered.hosts
+    authority, hosts = folder.authority(), ordered.hosts or ()
     if ordered.request is not None:
         return authority.device_from_request(
             ordered.request, name, now=now, hosts=hosts, limits=folder.limits
         )
-    return authority.device(name, now=now, kind=ordered.key_kind, hosts=hosts, limits=folder.limits)
+    kind = ordered.key_kind or KeyKind.EC
+    return authority.device(name, now=now, kind=kind, hosts=hosts, limits=folder.limits)
+
+
+def _as_before(vault: Vault, device: Device, ordered: Ordered) -> Ordered:
+    """Fill in what was not said from the device's last certificate. Raises ConfigError where that is not kept."""
+    says_kind = ordered.request is not None or ordered.key_kind is not None
+    if not device.fingerprints or (says_kind and ordered.hosts is not None):
+        return ordered
+    name = _CERTIFICATE.format(device.fingerprints[-1])
+    if name not in vault:
+        hint = "Say what to make: --ec or --rsa, and --host NAME or --no-host."
+        where = f"device {device.name}"
+        raise ConfigError("has no certificate here to renew it by", field=where, hint=hint)
+    pem = vault.read(name)
+    return replace(
+        ordered,
+        key_kind=ordered.key_kind or key_kind_of(pem),
+        hosts=hosts_of(pem) if ordered.hosts is None else ordered.hosts,
+    )
 
 
 def _keep(vault: Vault, credential: Credential) -> None:
