@@ -1,5 +1,6 @@
 """A value in a vault: what others write is seen at the next look, and what is damaged lets nobody in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from doorward.access.kept import Kept
 from doorward.access.vault import Vault
 from doorward.errors import ConfigError
+from doorward.limits import DEFAULT_LIMITS
 
 
 def number(content: bytes) -> int:
@@ -65,6 +67,42 @@ def test_file_that_others_can_read_is_as_good_as_none(vault: Vault) -> None:
     (vault.folder / "number").chmod(0o644)
     assert ours.value() == 0
     assert ours.fault is not None
+
+
+def test_file_that_could_not_be_read_is_tried_again_a_moment_later(vault: Vault) -> None:
+    now = [0.0]
+    tried = []
+    bounds = replace(DEFAULT_LIMITS, secret_retry_s=1.0)
+
+    def read(content: bytes) -> int:
+        tried.append(now[0])
+        return number(content)
+
+    ours = Kept(vault, "number", read=read, empty=0, clock=lambda: now[0], limits=bounds)
+    vault.write("number", b"5")
+    assert ours.value() == 5
+    (vault.folder / "number").write_bytes(b"five")
+    seen = []
+    for now[0] in (1.0, 1.5, 2.0):
+        seen.append(ours.value())
+    (vault.folder / "number").chmod(0o644)  # changes neither its time nor its size
+    seen.append(ours.value())
+    for now[0] in (3.0, 3.5):
+        seen.append(ours.value())
+    (vault.folder / "number").chmod(0o600)
+    assert (seen, ours.fault is None) == ([0] * 6, False)
+    assert tried == [0.0, 1.0, 2.0]
+
+
+def test_value_is_there_again_when_its_file_can_be_read_again(vault: Vault) -> None:
+    now = [0.0]
+    vault.write("number", b"5")
+    ours = Kept(vault, "number", read=number, empty=0, clock=lambda: now[0])
+    (vault.folder / "number").chmod(0o644)
+    assert (ours.value(), ours.fault is None) == (0, False)
+    (vault.folder / "number").chmod(0o600)
+    now[0] += DEFAULT_LIMITS.secret_retry_s
+    assert (ours.value(), ours.fault) == (5, None)
 
 
 def test_update_changes_what_stands_there_now(vault: Vault) -> None:

@@ -108,6 +108,80 @@ async def test_a_damaged_register_lets_nobody_in_and_is_said(tmp_path, caplog):
 
 
 @in_loop
+async def test_everybody_is_back_when_the_register_can_be_read_again_and_it_is_said_once(
+    tmp_path, caplog
+):
+    async with watched(tmp_path) as (folder, archive, watch, _):
+        await asyncio.to_thread(ct1, folder)
+        await watch.look()
+        folder.limits = limits(secret_retry_s=0)
+        register = folder.secrets / REGISTER
+        register.touch()
+        register.chmod(0o644)  # the way back leaves no mark
+        folder.vault().write(PEOPLE, b"damaged\n")
+        appended(folder, "\n")
+        for _ in range(3):
+            assert await watch.look()
+        assert archive.settings.register == Register()
+        assert caplog.text.count("nobody is known any more") == 1
+        assert caplog.text.count("not in the journal yet") == 1
+        register.chmod(0o600)
+        assert await watch.look()
+        assert archive.settings.register.has("ct1")
+        assert caplog.text.count("in place after all: register.json") == 1
+        folder.vault().remove(PEOPLE)
+        assert await watch.look()
+        assert not await watch.look()
+
+
+@in_loop
+async def test_what_could_not_be_read_is_tried_again_only_after_a_while(tmp_path):
+    async with watched(tmp_path) as (folder, archive, watch, _):
+        await asyncio.to_thread(ct1, folder)
+        (folder.secrets / REGISTER).chmod(0o644)
+        assert await watch.look()
+        (folder.secrets / REGISTER).chmod(0o600)
+        assert not await watch.look()
+        assert archive.settings.register == Register()
+
+
+@in_loop
+@pytest.mark.parametrize(
+    ("name", "said"), ((TOKENS, "no token lets anybody in"), (PEOPLE, "nobody can log in"))
+)
+async def test_damaged_tokens_or_people_are_said_once_until_they_can_be_read(
+    tmp_path, caplog, name, said
+):
+    async with watched(tmp_path) as (folder, _, watch, _):
+        folder.limits = limits(secret_retry_s=0)
+        folder.vault().write(name, b"damaged\n")
+        assert [await watch.look() for _ in range(3)] == [True] * 3
+        assert caplog.text.count(said) == 1
+        folder.vault().remove(name)
+        assert await watch.look()
+        assert f"in place after all: {name}" in caplog.text
+        assert not await watch.look()
+
+
+@in_loop
+async def test_settings_and_certificates_that_failed_for_once_are_used_a_moment_later(tmp_path):
+    async with watched(tmp_path) as (folder, archive, watch, doors):
+        appended(folder, '\n[[rule]]\nname = "x"\neffect = "deny"\noperations = ["move"]\n')
+        await asyncio.to_thread(folder.make_certificates, ["localhost"], now=NOW)
+        folder.limits = limits(secret_retry_s=0, settings_bytes=1)
+        doors.fault = ConfigError("failed for once")
+        assert await watch.look()
+        assert doors.renewed == 1
+        assert "x" not in [rule.name for rule in archive.settings.rules.rules]
+        folder.limits = limits(secret_retry_s=0)
+        doors.fault = None
+        assert await watch.look()
+        assert doors.renewed == 2
+        assert "x" in [rule.name for rule in archive.settings.rules.rules]
+        assert not await watch.look()
+
+
+@in_loop
 async def test_changed_rules_and_destinations_hold_at_once_and_the_rest_later(tmp_path, caplog):
     async with watched(tmp_path) as (folder, archive, watch, _):
         row = DestinationRow(ae_title="WS2", address="10.0.0.8")

@@ -5,7 +5,8 @@ a few times a second. Then the new register is put in place, the revocation list
 who are nobody any more are ended, and the journal is told who it was.
 
 What cannot be read any more is not used any more: with a damaged register nobody is known (promise 6). Rules that are wrong
-are another thing, a slip while somebody edits: the former ones hold, and it is said.
+are another thing, a slip while somebody edits: the former ones hold. Either is said once and tried again each second, also
+where no file changes: a disk that failed for once leaves no mark.
 """
 
 import asyncio
@@ -35,6 +36,8 @@ _log = logging.getLogger("doorward.archive")
 #: What a running archive cannot put in place: tables of the settings that count at the next start.
 _AT_START = ("site", "dicom", "https", "volume", "journal", "audit_messages", "openid", "log")
 _WATCHED = (REGISTER, TOKENS, PEOPLE, REVOCATIONS, SERVER, AUTHORITY, OPENID_SECRET)
+_SETTINGS = "settings"
+_JOURNAL = "journal"
 _Mark = tuple[int, int, int] | None
 #: A mark of each file that is watched; it differs once the file was replaced or changed. None: there is none.
 Marks = Mapping[str, _Mark]
@@ -43,7 +46,7 @@ Marks = Mapping[str, _Mark]
 def marks(folder: Folder) -> Marks:
     """Return how the files of an archive stand now."""
     files = {name: folder.secrets / name for name in _WATCHED}
-    files["settings"] = folder.settings_file
+    files[_SETTINGS] = folder.settings_file
     return {name: _mark(path) for name, path in files.items()}
 
 
@@ -71,6 +74,9 @@ class Watch:
         self._end_unknown = end_unknown
         self._renew = renew
         self._seen = since
+        #: What could not be put in place at the last try, and the fault that was said of it.
+        self._owed: dict[str, str] = {}
+        self._tried_s = 0.0
 
     async def run(self) -> None:
         """Look for ever."""
@@ -80,30 +86,66 @@ class Watch:
                 self._end()  # somebody's time may be over
 
     async def look(self) -> bool:
-        """Put in place what has changed since the last look; False: nothing has."""
+        """Put in place what has changed since the last look, or failed a while ago; False: there is nothing."""
         now = marks(self._folder)
         changed = {name for name, found in now.items() if found != self._seen[name]}
-        if not changed:
+        owed = self._due()
+        if not (changed or owed):
             return False
         self._seen = now
-        if REGISTER in changed:
+        wanted = changed | owed
+        if REGISTER in wanted:
             await self._use_register()
-        if changed & {REGISTER, TOKENS, PEOPLE, OPENID_SECRET}:
+        for name in sorted(wanted & {TOKENS, PEOPLE}):
+            await self._read(name)
+        if wanted & {REGISTER, TOKENS, PEOPLE, OPENID_SECRET}:
             self._end()
-        if changed & {REVOCATIONS, SERVER}:
+        if wanted & {REVOCATIONS, SERVER}:
             self._use_certificates()
-        if "settings" in changed:
+        if _SETTINGS in wanted:
             await self._use_settings()
         await self._journal()
         return True
+
+    def _due(self) -> set[str]:
+        """Return what is to be tried again now."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._tried_s < self._folder.limits.secret_retry_s:
+            return set()
+        self._tried_s = now_s
+        return set(self._owed)
+
+    def _failed(self, name: str, meaning: str, fault: DoorwardError) -> None:
+        """Say it once, and try again later."""
+        if self._owed.get(name) != str(fault):
+            _log.warning("%s: %s", meaning, fault)
+        self._owed[name] = str(fault)
+
+    def _succeeded(self, name: str) -> None:
+        if self._owed.pop(name, None) is not None:
+            _log.info("put in place after all: %s", name)
 
     async def _use_register(self) -> None:
         try:
             register = await asyncio.to_thread(self._folder.register)
         except (ConfigError, StorageError) as fault:
-            _log.warning("nobody is known any more: %s", fault)
+            self._failed(REGISTER, "nobody is known any more", fault)
             register = Register()
+        else:
+            self._succeeded(REGISTER)
         self._archive.use(register=register)
+
+    async def _read(self, name: str) -> None:
+        """Look whether tokens or people can be read; whoever asks for them reads them himself (``access.kept``)."""
+        meaning = "nobody can log in with a password any more"
+        if name == TOKENS:
+            meaning = "no token lets anybody in any more"
+        try:
+            await asyncio.to_thread(self._folder.tokens if name == TOKENS else self._folder.people)
+        except (ConfigError, StorageError) as fault:
+            self._failed(name, meaning, fault)
+        else:
+            self._succeeded(name)
 
     def _end(self) -> None:
         """End what runs for those who are nobody any more."""
@@ -115,15 +157,18 @@ class Watch:
         try:
             self._renew()
         except (ConfigError, StorageError) as fault:
-            _log.warning("the former certificates are used on: %s", fault)
+            self._failed(REVOCATIONS, "the former certificates are used on", fault)
+        else:
+            self._succeeded(REVOCATIONS)
 
     async def _use_settings(self) -> None:
         try:
             settings = await asyncio.to_thread(self._folder.settings)
             destinations = await asyncio.to_thread(destinations_of, self._folder, settings)
         except (ConfigError, StorageError) as fault:
-            _log.warning("the former rules and destinations hold: %s", fault)
+            self._failed(_SETTINGS, "the former rules and destinations hold", fault)
             return
+        self._owed.pop(_SETTINGS, None)
         self._archive.use(rules=settings.rules, destinations=destinations)
         _log.info("rules and destinations are those of the changed settings")
         for remark in settings.rules.remarks(self._archive.settings.register):
@@ -141,7 +186,9 @@ class Watch:
             for entry in await changes.note(self._folder, self._archive.journal):
                 _log.info("%s: %s, %s", entry.event, entry.subject, entry.reason)
         except DoorwardError as fault:
-            _log.warning("a change is not in the journal yet: %s", fault)
+            self._failed(_JOURNAL, "a change is not in the journal yet", fault)
+        else:
+            self._succeeded(_JOURNAL)
 
 
 def _mark(path: Path) -> _Mark:
