@@ -30,6 +30,7 @@ from doorward.dicom.periods import PERIOD_VRS
 from doorward.dicom.query import WILD_CARD_VRS
 from doorward.dicom.tags import TAGS, vr_of
 from doorward.dicom.values import SPECIFIC_CHARACTER_SET
+from doorward.limits import DEFAULT_LIMITS
 from doorward.limits import describe as bounds
 from doorward.net.client import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from doorward.net.tls import SERVER_SUITES
@@ -226,17 +227,18 @@ def _association() -> str:
 | Role selection (PS3.7 D.3.3.4) | SCP role of the requestor: storage SOP classes, for C-GET |
 | SOP class extended negotiation | not answered: baseline behaviour holds (no relational queries, no date-time combination) |
 | Common extended negotiation | not answered |
-| User identity | types {_identity_types()}, inside TLS only; the response is given where it is asked for |
+| User identity | **{_identity_default()}** unless the settings say otherwise; not looked at then, and not answered |
+| User identity, where it is on | types {_identity_types()}, inside TLS only; answered where that is asked for |
 
 **Accepting.** The order is: TLS with a client certificate (or, on a port asked for by name, address and calling AE title),
-then user identity if one is shown, then the presentation contexts. Of several transfer syntaxes in one context the first of
-ours is taken. A context is refused with *abstract syntax not supported*, *transfer syntaxes not supported*, or *user
-rejection* where it leaves the requestor no role.
+then user identity where that is on and one is shown, then the presentation contexts. Of several transfer syntaxes in one
+context the first of ours is taken. A context is refused with *abstract syntax not supported*, *transfer syntaxes not
+supported*, or *user rejection* where it leaves the requestor no role.
 
 | rejection (PS3.8 Table 9-21) | when |
 | --- | --- |
 | 1/1/3 calling AE title not recognized | nobody is known by this certificate, or by this address and title |
-| 1/2/1 no reason given | the user identity is none, or not inside TLS |
+| 1/2/1 no reason given | the user identity proves nothing: wrong, of another type, or not inside TLS |
 | 2/3/1 temporary congestion | too many logins at a time |
 | 2/3/2 local limit exceeded | more associations than below |
 
@@ -246,6 +248,10 @@ in which an instance is held, and one context more for each syntax that it can b
 Commitment Push Model, with the SCP role for us.
 
 {limits}"""
+
+
+def _identity_default() -> str:
+    return "on" if Settings().dicom.user_identity else "off"
 
 
 def _identity_types() -> str:
@@ -287,12 +293,15 @@ given and need not. Section 3.4 says which attributes are matched; sequences are
 | empty value, multiple value | on DICOMweb, when asked for by its parameter |
 
 Names (PN) are compared without regard to case, accents and width, and across character sets; other text exactly, in Unicode.
-Date and time are matched each for itself. A data set without a value matches a universal key only: here we differ from PS3.4
-C.2.2.1.2 ([why](decisions/0010-what-has-no-value-does-not-match.md); [how others answer](query-differences.md)). A key that
-is not supported (not in section 3.4, of a level below, or of a VR that holds bytes) is passed over: the answers say `FF01`,
-and on DICOMweb a warning names it. Answers hold Query/Retrieve Level, Retrieve AE Title, and Specific Character Set
-`ISO_IR 192` where they are not ASCII. Timezone Offset From UTC of an identifier is the offset of its DT keys that name none;
-dates and times are compared as they stand. Nothing of a study that the policy hides is shown or counted as a match.
+Date and time are matched each for itself. A key that is not supported (not in section 3.4, of a level below, or of a VR that
+holds bytes) is passed over: the answers say `FF01`, and on DICOMweb a warning names it. Answers hold Query/Retrieve Level,
+Retrieve AE Title, and Specific Character Set `ISO_IR 192` where they are not ASCII. Timezone Offset From UTC of an identifier
+is the offset of its DT keys that name none; dates and times are compared as they stand. Nothing of a study that the policy
+hides is shown or counted as a match.
+
+**Deviation from PS3.4 C.2.2.1.2.** A required key of zero length in a data set that is held has to match every value that is
+asked for, says the Standard. Here, on both doors, what is of zero length or absent matches a universal key only
+([why](decisions/0010-what-has-no-value-does-not-match.md); [how others answer](query-differences.md)).
 
 {_statuses("find")}"""
 
@@ -328,6 +337,10 @@ def _retrieve() -> str:
 Patient Root and Study Root; unique keys alone choose, a list of UIDs at the level that is asked for. C-GET sends back on the
 same association, in contexts for which the requestor took the SCP role. C-MOVE sends to destinations of the settings, where
 the policy allows it; the priority is not looked at. How much one identity may take in an hour is bounded (section 6.4).
+
+Where sub-operations failed, the identifier of the final response names them in Failed SOP Instance UID List (0008,0058), the
+first {DEFAULT_LIMITS.retrieve_failed_named:,} of them, and its Error Comment (0000,0902) says why the first one did, as
+does the journal.
 
 C-GET:
 
@@ -449,8 +462,9 @@ Plain DICOM exists only on ports that the settings name.
 
 ### 6.2 Who (PS3.15 B.5, PS3.7 D.3.3.7)
 
-Devices by certificate; people by password and a second factor, or OpenID Connect; programs by tokens. User identity types
-{_identity_types()} are verified; others are not looked at and replace no certificate.
+Devices by certificate; people by password and a second factor, or OpenID Connect; programs by tokens. User identity
+negotiation is {_identity_default()} unless `[dicom] user_identity` says otherwise. Where it is on, types
+{_identity_types()} are verified, and an association with any other is refused.
 
 ### 6.3 What
 

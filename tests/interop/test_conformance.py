@@ -16,6 +16,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import (
     AsynchronousOperationsWindowNegotiation,
     SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
 )
 
 from archives import HOST, Running, device, fingerprint, instance, running
@@ -129,6 +130,23 @@ def test_the_page_names_services_storage_and_syntaxes() -> None:
     assert len(STORAGE) > 150
     assert len(set(STORAGE)) == len(STORAGE)
     assert len(SYNTAXES) > 30
+
+
+def test_user_identity_is_off_as_shipped_passed_over_and_not_answered(
+    archive: Running, tls: ssl.SSLContext
+) -> None:
+    assert "| User identity | **off** unless the settings say otherwise" in PAGE.read_text()
+    shown = UserIdentityNegotiation()
+    shown.user_identity_type = 2
+    shown.primary_field, shown.secondary_field = b"nobody", b"none"
+    shown.positive_response_requested = True
+    one = associated(archive, tls, [], shown)
+    assert one.acceptor.user_identity is None
+    one.release()
+
+
+def test_the_deviation_of_queries_is_stated() -> None:
+    assert "**Deviation from PS3.4 C.2.2.1.2.**" in section("3.3 Query")
 
 
 def test_each_service_is_accepted_in_each_syntax_that_is_named_and_the_first_is_preferred(
