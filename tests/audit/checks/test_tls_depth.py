@@ -174,6 +174,46 @@ def test_each_rule_judges_what_it_is_about(check_id, facts, verdict, severity):
     assert ruling.evidence.endswith((".", ")"))
 
 
+def own_certificate(facts, *more_curves):
+    """Return a web port's facts with a certificate for 397 days, and all curves of TLS 1.3."""
+    leaf = replace(
+        CERTIFICATE,
+        not_before="2026-01-01T00:00:00+00:00",
+        not_after="2027-02-02T00:00:00+00:00",
+        key="EC secp256r1",
+        key_bits=256,
+        signature="ecdsa-with-SHA256",
+    )
+    curves = ("x25519", "secp256r1", "secp384r1", "secp521r1", "x448", *more_curves)
+    groups = replace(facts.groups, names=curves)
+    return replace(facts, chains=(ChainFacts(certificates=(leaf,)),), groups=groups)
+
+
+def test_more_sound_curves_and_a_lifetime_of_ones_own_are_nothing_to_change():
+    ruling = judged("tls_profile_mozilla_missed", own_certificate(GOOD))
+    assert ruling.verdict is PASS
+    assert "As strong as" in ruling.evidence
+    assert "secp521r1, x448 accepted" in ruling.evidence
+    assert "valid for 397 days" in ruling.evidence
+
+
+def test_what_is_weaker_than_mozillas_profile_still_misses_it():
+    cbc = judged("tls_profile_mozilla_missed", own_certificate(with_suites(CBC)))
+    assert cbc.verdict is FAIL
+    assert CBC in cbc.evidence
+    odd = judged("tls_profile_mozilla_missed", own_certificate(GOOD, "secp256k1"))
+    assert odd.verdict is FAIL
+    unfinished = judged("tls_profile_mozilla_missed", own_certificate(UNFINISHED))
+    assert unfinished.verdict is INCONCLUSIVE
+    assert "397" not in unfinished.evidence
+
+
+def test_a_dicom_port_is_not_held_against_a_profile_for_web_servers():
+    ruling = judged("tls_profile_mozilla_missed", with_suites(CBC), MUTUAL)
+    assert ruling.verdict is NOT_APPLICABLE
+    assert "tls_profile_b12_missed" in ruling.evidence
+
+
 def test_two_leaves_are_both_judged():
     weak = replace(CERTIFICATE, key="RSA 1024", key_bits=1024, fingerprint_sha256="two")
     chains = (ChainFacts(certificates=(CERTIFICATE,)), ChainFacts(certificates=(weak,)))

@@ -23,7 +23,9 @@ from doorward.audit.checks.ruling import (
 from doorward.audit.door import Door
 from doorward.audit.tls_conformity import (
     Conformity,
+    Status,
     accepted_groups,
+    answer,
     conformity,
     leaves,
     listed,
@@ -33,6 +35,7 @@ from doorward.audit.tls_conformity import (
 from doorward.audit.tls_facts import Preference, TlsDepthFacts
 from doorward.audit.verdict import Severity, Verdict
 from doorward.knowledge.tls_parameters import signature_schemes
+from doorward.knowledge.tls_profiles import TlsRule, rules_of
 from doorward.net.certificate_facts import CertificateFacts
 
 PROBE = "tls_depth"
@@ -47,6 +50,10 @@ _LEAST_CURVE_BITS = 224  # RFC 9325 section 4.5
 _LEAST_RSA_BITS = 2048
 _WEAK_HASHES = ("MD5", "SHA1")
 _WEAK_SIGNATURES = ("md2", "md5", "sha1")
+
+_MOZILLA = "mozilla-intermediate"
+#: RFC 8446 section 4.2.7: the curves of TLS 1.3.
+_TLS_1_3_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1", "x25519", "x448"})
 
 DepthRule = Callable[[Door, TlsDepthFacts, datetime], Ruling]
 
@@ -408,6 +415,33 @@ def profile_b13_missed(_door: Door, facts: TlsDepthFacts, _now: datetime) -> Rul
 
 
 @_about_tls("tls_profile_mozilla_missed")
-def profile_mozilla_missed(_door: Door, facts: TlsDepthFacts, _now: datetime) -> Ruling:
-    """Judge Mozilla's intermediate configuration."""
-    return _meets(facts, "mozilla-intermediate")
+def profile_mozilla_missed(door: Door, facts: TlsDepthFacts, _now: datetime) -> Ruling:
+    """Judge Mozilla's intermediate configuration; where a port only differs from it, and is no weaker, that is no fault."""
+    if door.is_dicom:
+        return not_applicable(
+            "It is a configuration for web servers; for DICOM there is PS3.15 B.12 (tls_profile_b12_missed)."
+        )
+    answers = [answer(facts, rule) for rule in rules_of(_MOZILLA)]
+    unmet = [a for a in answers if a.rule.level == "must" and a.status is not Status.KEPT]
+    weaker = [a for a in unmet if a.status is not Status.BROKEN or not _is_as_strong(facts, a.rule)]
+    if len(weaker) == len(unmet) or any(a.status is Status.BROKEN for a in weaker):
+        return _meets(facts, _MOZILLA)
+    if weaker:
+        because = "; ".join(a.sentence for a in weaker)
+        return inconclusive(
+            f"That it is as strong as Mozilla intermediate is not shown: {because}."
+        )
+    because = "; ".join(a.sentence for a in unmet)
+    return passed(f"As strong as Mozilla intermediate, from which it differs in this: {because}.")
+
+
+def _is_as_strong(facts: TlsDepthFacts, rule: TlsRule) -> bool:
+    """Tell whether what breaks a rule makes nothing weaker, so that nobody need change it."""
+    if rule.kind == "certificate_days":
+        # How long a certificate may hold binds authorities that browsers trust (CA/Browser Forum Baseline Requirements,
+        # sections 1.1 and 6.3.2). They sign none for longer; an authority of one's own is free, and answers for revoking.
+        return True
+    if rule.kind == "groups_allowed":
+        curves = {group.name for group in accepted_groups(facts) if group.kind == "ec"}
+        return curves <= _TLS_1_3_CURVES
+    return False
