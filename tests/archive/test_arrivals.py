@@ -63,7 +63,7 @@ def test_what_comes_twice_in_one_go_is_seen(tmp_path):
 
 
 def test_one_that_cannot_be_indexed_is_not_recorded_and_the_others_are(tmp_path):
-    bad = Arrived(entry("1.2.2", PatientID="half a pair: \ud800"), lambda written: stored(2))
+    bad = Arrived(entry("1.2.2", PatientID="half a pair: \ud800"), lambda _: stored(2))
     with arrivals(tmp_path) as both:
         first, second, third = both.keep([arrived(1), bad, arrived(3)])
     assert isinstance(first, Written)

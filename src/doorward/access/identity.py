@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeVar
 
@@ -425,6 +426,7 @@ def _fingerprint(text: str, where: str) -> str:
     return _bare(text)
 
 
+@lru_cache(maxsize=1_024)  # asked for each instance of a legacy device
 def _numeric(text: str) -> Address | None:
     """Return the address that would really be seen: an IPv4-mapped one is its IPv4 (RFC 4291 section 2.5.5.2)."""
     try:

@@ -108,10 +108,12 @@ def decode_strings(value: bytes, vr: str, character_set: Sequence[str] = ()) -> 
         text = value.decode("ascii", "replace")
     if not text:
         return ()
-    parts = (text,) if vr in SINGLE_VALUED else text.split("\\")
+    if vr in SINGLE_VALUED or "\\" not in text:  # nearly always
+        return (text.rstrip(" \0") if vr in _KEEP_LEADING else text.strip(" \0"),)
+    parts = text.split("\\")
     if vr in _KEEP_LEADING:
-        return tuple(part.rstrip(" \0") for part in parts)
-    return tuple(part.strip(" \0") for part in parts)
+        return tuple([part.rstrip(" \0") for part in parts])
+    return tuple([part.strip(" \0") for part in parts])
 
 
 def is_date(text: str) -> bool:
