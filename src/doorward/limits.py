@@ -185,6 +185,14 @@ class Limits:
     web_tls_read_bytes: int = _bound(
         32_768, "bytes per connection", "read at a time; one record of TLS is 16 KiB (RFC 8446 5.1)"
     )
+    web_piece_bytes: int = _bound(
+        262_144, "bytes", "of files read and sent at a time: still in a processor's cache for TLS"
+    )
+    web_unstored_retry_s: float = _bound(
+        60.0,
+        "seconds",
+        "until somebody comes again whom a full or failed disk refused (Retry-After)",
+    )
     web_head_bytes: int = _bound(
         32_768, "bytes", "of a request's line and headers; nginx takes 4 times 8 KiB"
     )
@@ -538,6 +546,9 @@ class Limits:
     retrieve_instances: int = _bound(
         20_000, "instances", "sent by one C-GET or C-MOVE; a CT study has some 2,000"
     )
+    retrieve_failed_named: int = _bound(
+        1_000, "instances", "named of those that a C-GET or C-MOVE could not send; a UI has 65,534"
+    )
     # --- upkeep (archive/upkeep/) ---
     upkeep_note_s: float = _bound(
         1.0, "seconds", "between two notes of how far a verification or an import has come"
@@ -677,6 +688,9 @@ class Limits:
     )
     query_writers: int = _bound(
         64, "kinds of answers", "whose headers are kept: what a device asks for stays the same"
+    )
+    query_shapes: int = _bound(
+        32, "shapes", "of what the index keeps, remembered for each kind of answers"
     )
     index_numbers: int = _bound(
         65_536, "rows", "that a query finds at once, eight bytes each; then it looks for more"
@@ -845,6 +859,9 @@ class Limits:
     )
     settings_rows: int = _bound(
         1_000, "rows", "of one list in an archive's settings, such as destinations"
+    )
+    secret_retry_s: float = _bound(
+        1.0, "seconds", "between two tries to read secrets or settings that could not be read"
     )
     archive_watch_s: float = _bound(
         0.25, "seconds", "between two looks at whether somebody was added or revoked: felt at once"

@@ -1,7 +1,9 @@
 """``doorward archive verify | reindex | backup | restore | import | export`` from outside: what is said, and exit codes."""
 
 import io
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,21 @@ def test_lost_blobs_and_a_broken_journal_are_said(folder, capsys):
     assert code == 1
     assert "3 rows without their blob" in out
     assert "BROKEN at record" in out
+
+
+def test_what_the_index_has_wrong_is_said_with_what_mends_it(folder, capsys):
+    with closing(sqlite3.connect(folder / "index")) as connection:
+        connection.execute("UPDATE instances SET view = '[]' WHERE number = 1")
+        connection.execute("UPDATE instances SET source = 'ct2' WHERE number = 2")
+        connection.commit()
+    code, out, err = said(capsys, "verify", folder)
+    assert code == 1
+    assert "1 row unlike their blob" in out
+    assert "1 row of another sender than the journal names" in out
+    assert "then 'reindex'" in err
+    assert "backup" not in err
+    assert said(capsys, "reindex", folder)[0] == 0
+    assert said(capsys, "verify", folder)[0] == 0
 
 
 def test_what_is_no_archive_is_wrong_usage(tmp_path, capsys):

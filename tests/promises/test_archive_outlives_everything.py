@@ -7,10 +7,12 @@ against what its sender was told. ``DOORWARD_KILLS=200`` has the archive killed 
 import asyncio
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -314,14 +316,35 @@ KINDS: dict[str, Callable[[Path], Path]] = {
 }
 
 
+#: Columns of texts of which SQLite itself keeps no second copy.
+ALONE = (
+    *("instances.sop_class", "instances.transfer_syntax", "instances.source", "instances.view"),
+    *("series.view", "studies.study_day", "studies.site", "studies.view"),
+)
+
+
+def texts_in(index: Path) -> Iterator[tuple[int, int]]:
+    """Yield where a text of each of these columns lies in the file, and how long it is."""
+    content = index.read_bytes()
+    with closing(sqlite3.connect(index)) as connection:
+        for column in ALONE:
+            table, name = column.split(".")
+            (text,) = connection.execute(
+                f"SELECT {name} FROM {table} WHERE {name} <> ''"
+            ).fetchone()
+            yield content.index(text.encode()), len(text)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bit_that_flips_is_found(tmp_path: Path, kind: str) -> None:
-    """Of the index only in what holds it together: SQLite keeps no checksum of the text in a row."""
+    """Of the index in what holds it together and in every text: not in a page that is free, where nothing stands."""
     folder = filled(tmp_path / "pacs")
     path = KINDS[kind](folder)
     whole = path.read_bytes()
     chance = random.Random(7)
-    places = [chance.randrange(len(whole)) for _ in range(12)] if kind != "index" else [100, 4096]
+    places = [chance.randrange(len(whole)) for _ in range(12)]
+    if kind == "index":
+        places = [100, 4096, *(at + chance.randrange(n) for at, n in texts_in(path))]
     for at in places:
         flipped(path, at)
         assert not _is_whole(folder), at

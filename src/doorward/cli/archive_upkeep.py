@@ -104,6 +104,8 @@ def _print_verified(found: "Verified") -> None:
         for count, words in (
             (index.missing, "without their blob"),
             (index.other_size, "with a blob of another size"),
+            (index.differing, "unlike their blob"),
+            (index.other_sender, "of another sender than the journal names"),
         ):
             if count:
                 typer.echo(f"         {_many(count, 'row')} {words}")
@@ -115,7 +117,18 @@ def _print_verified(found: "Verified") -> None:
         said = "DAMAGED" if found.blobs.damaged else "whole"
         typer.echo(f"blobs    {said}, {_so_far(found.blobs)}")
         _print_named(found.damaged_named)
-    if not found.is_whole:
+    _say_what_mends(found)
+
+
+def _say_what_mends(found: "Verified") -> None:
+    index, journal = found.index, found.journal
+    if index is not None and not index.is_whole:
+        options.say("what the index has wrong is made anew: stop the archive, then 'reindex'")
+    if (
+        (found.blobs is not None and found.blobs.damaged)
+        or (index is not None and (index.missing or index.other_size))
+        or (journal is not None and not journal.is_whole)
+    ):
         options.say("restore what is damaged from a backup, or have it sent again by its sender")
 
 

@@ -84,6 +84,11 @@ def test_an_index_is_not_made_anew_while_it_is_written(tmp_path):
         ("UPDATE studies SET series = 7 WHERE number = 1", "1 studies count other series"),
         ("UPDATE studies SET instances = 7", "3 studies count other instances"),
         ("UPDATE series SET instances = 7 WHERE number = 2", "1 series count other instances"),
+        (
+            "UPDATE studies SET modalities = 'XX' WHERE number = 1",
+            "1 studies list other modalities",
+        ),
+        ("UPDATE studies SET sop_classes = ''", "3 studies list other modalities or classes"),
         ("DELETE FROM instances", "studies or series hold nothing|other instances"),
         ("INSERT INTO patients VALUES (99, 'X', '', '')", "1 patients have no study"),
         ("INSERT INTO heads VALUES (x'01', x'02')", "1 beginnings of files belong to nothing"),

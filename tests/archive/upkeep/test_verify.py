@@ -11,7 +11,7 @@ import pytest
 from archives import opened
 from doorward.access.journal.verify import Break
 from doorward.archive.blobs.verify import Verification
-from doorward.archive.upkeep.verify import Bookmark, verify
+from doorward.archive.upkeep.verify import Bookmark, Reading, verify
 from doorward.errors import ConfigError, StorageError
 from loopback import in_loop, limits
 from upkept import blobs, file_of, filled, flipped, some, store, take_in
@@ -24,6 +24,12 @@ def folder(tmp_path):
 
 def looked_over(folder, **named):
     return asyncio.run(verify(folder, **named))
+
+
+def changed(folder, sql):
+    with closing(sqlite3.connect(folder / "index")) as connection:
+        connection.execute(sql)
+        connection.commit()
 
 
 def test_a_whole_archive_is_whole_in_every_part(folder):
@@ -110,14 +116,56 @@ def test_a_changed_record_of_the_journal_is_found(folder):
 
 
 def test_a_wrong_count_in_the_index_is_said_in_words(folder):
-    with closing(sqlite3.connect(folder / "index")) as connection:
-        connection.execute("UPDATE studies SET instances = 7 WHERE number = 1")
-        connection.commit()
+    changed(folder, "UPDATE studies SET instances = 7 WHERE number = 1")
 
     found = looked_over(folder, blobs=False, journal=False)
 
     assert found.index.problems == ("1 studies count other instances than they have",)
     assert not found.is_whole
+
+
+def test_rows_that_say_something_else_than_their_blob_are_found_and_named(folder):
+    changed(folder, "UPDATE instances SET view = replace(view, 'UI', 'UH') WHERE number = 1")
+    changed(folder, "UPDATE instances SET source = 'ct2' WHERE number = 2")
+
+    found = looked_over(folder)
+
+    assert not found.is_whole
+    assert (found.index.differing, found.index.other_sender) == (1, 1)
+    assert [one.sop_instance_uid for one in found.index.wrong_named] == ["2.25.2", "2.25.1"]
+    alone = looked_over(folder, blobs=False, journal=False)
+    assert alone.is_whole  # no blob and no record was read
+
+
+def test_rows_are_not_held_against_a_blob_that_is_damaged_itself(folder):
+    digest, path = next(iter(blobs(folder).items()))
+    flipped(path, 140)
+    found = looked_over(folder)
+    assert [one.digest for one in found.damaged_named] == [digest]
+    assert found.index.differing == 0
+
+
+def test_rows_that_differ_are_remembered_by_the_bookmark(folder, tmp_path):
+    changed(folder, "UPDATE instances SET view = '[]'")
+    file, seen = tmp_path / "bookmark", []
+
+    def broken_off(so_far):
+        seen.append(so_far.last)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        looked_over(folder, bookmark=Bookmark(file), progress=broken_off)
+    found = looked_over(folder, bookmark=Bookmark(file))
+    assert found.index.differing == 4
+    assert sorted(one.digest for one in found.index.wrong_named) == sorted(blobs(folder))
+
+
+def test_a_uid_that_is_no_text_any_more_is_named_all_the_same(folder):
+    changed(folder, "UPDATE series SET uid = CAST(x'ff' AS TEXT) WHERE number = 1")
+    found = looked_over(folder)
+    assert found.index.differing == 1
+    assert found.index.wrong_named[0].series_uid == "\ufffd"
 
 
 def test_an_index_of_noise_cannot_be_read_and_says_what_to_do(folder):
@@ -145,7 +193,7 @@ def test_a_verification_that_was_broken_off_goes_on_where_it_was(folder, tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         looked_over(folder, bookmark=Bookmark(file), progress=broken_off)
-    assert Bookmark(file).read().last == names[1]
+    assert Bookmark(file).read().blobs.last == names[1]
     again = []
     found = looked_over(folder, bookmark=Bookmark(file), progress=lambda v: again.append(v.last))
 
@@ -166,9 +214,10 @@ def test_a_bookmark_of_something_else_is_refused_and_left(tmp_path):
 
 def test_a_bookmark_is_written_now_and_then(tmp_path):
     bookmark = Bookmark(tmp_path / "bookmark", limits=limits(upkeep_note_s=100.0))
-    bookmark.note(Verification(blobs=1, last="aa"))
-    bookmark.note(Verification(blobs=2, last="bb"))
-    assert bookmark.read() == Verification(blobs=1, last="aa")
+    first = Reading(blobs=Verification(blobs=1, last="aa"), differing=1, differing_named=("aa",))
+    bookmark.note(first)
+    bookmark.note(Reading(blobs=Verification(blobs=2, last="bb")))
+    assert bookmark.read() == first
 
 
 def test_reading_keeps_to_its_rate(folder):

@@ -11,31 +11,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from doorward.archive.index.cells import (
+    instance_view,
+    modalities_of,
+    referring_physician_of,
+    series_view,
+    study_day_of,
+    study_view,
+)
 from doorward.archive.index.entry import Entry, Outcome, PatientKey, Written
 from doorward.archive.index.levels import (
-    MADE_HERE,
     MODALITIES_IN_STUDY,
-    MODALITY,
-    REFERRING_PHYSICIAN,
-    SERIES_INSTANCE_UID,
     SERIES_TEXTS,
-    SOP_CLASS_UID,
     SOP_CLASSES_IN_STUDY,
-    SOP_INSTANCE_UID,
-    STUDY_DATE,
-    STUDY_INSTANCE_UID,
     STUDY_TEXTS,
 )
 from doorward.archive.index.rows import encode_frames, encode_time, encode_view, texts_of
-from doorward.dicom.attributes import Attribute, DataSetView
-from doorward.dicom.periods import moment_of
-from doorward.dicom.query import Rules, comparables
-from doorward.dicom.values import SPECIFIC_CHARACTER_SET
 from doorward.limits import Limits
-
-_KEPT = Rules()
-_NONE = Attribute("LO")
-_NOT_KEPT = MADE_HERE | {SPECIFIC_CHARACTER_SET}
 
 
 class _SeriesKey(NamedTuple):
@@ -131,10 +123,6 @@ class Filing:
     def _put(self, entry: Entry, digest: bytes, place: _Place) -> bool:
         """Insert one instance; False where its UID is held."""
         uid = entry.sop_instance_uid
-        own = {
-            SOP_CLASS_UID: Attribute("UI", (entry.sop_class_uid,)),
-            SOP_INSTANCE_UID: Attribute("UI", (uid,)),
-        }
         inserted = self._connection.execute(
             "INSERT INTO instances (series, uid, sop_class, transfer_syntax, digest, size_bytes,"
             " received_at, source, view, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -142,7 +130,7 @@ class Filing:
             (
                 *(place.series, uid, entry.sop_class_uid, entry.transfer_syntax_uid, digest),
                 *(entry.size_bytes, encode_time(entry.received_at), entry.source),
-                encode_view(_kept(entry.instance) | own, self._limits),
+                encode_view(instance_view(entry), self._limits),
                 encode_frames(entry.frames, self._limits),
             ),
         ).rowcount
@@ -215,17 +203,14 @@ class Filing:
         return int(row[0]) if row is not None else self._new_study(entry, patient)
 
     def _new_study(self, entry: Entry, patient: int) -> int:
-        uid = {STUDY_INSTANCE_UID: Attribute("UI", (entry.study_uid,))}
-        view = _kept(entry.patient) | _kept(entry.study) | uid
-        physician = next(iter(view.get(REFERRING_PHYSICIAN, _NONE).values), "")
-        days = (moment_of("DA", day) for day in view.get(STUDY_DATE, _NONE).values)
-        modalities = sorted(set(_modalities(entry)))
+        view = study_view(entry)
+        modalities = sorted(set(modalities_of(entry)))
         study = self._insert(
             "INSERT INTO studies (patient, uid, study_day, site, department, referring_physician,"
             " modalities, sop_classes, view) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(patient, entry.study_uid, next(filter(None, days), "")),
-                *(entry.site, entry.department, physician),
+                *(patient, entry.study_uid, study_day_of(view)),
+                *(entry.site, entry.department, referring_physician_of(view)),
                 *("\\".join(modalities), entry.sop_class_uid, encode_view(view, self._limits)),
             ),
         )
@@ -243,9 +228,8 @@ class Filing:
         return int(row[0]) if row is not None else self._new_series(entry, study)
 
     def _new_series(self, entry: Entry, study: int) -> int:
-        uid = {SERIES_INSTANCE_UID: Attribute("UI", (entry.series_uid,))}
-        view = _kept(entry.series) | uid
-        modalities = _modalities(entry)
+        view = series_view(entry)
+        modalities = modalities_of(entry)
         series = self._insert(
             "INSERT INTO series (study, uid, modality, view) VALUES (?, ?, ?, ?)",
             (study, entry.series_uid, "\\".join(modalities), encode_view(view, self._limits)),
@@ -380,11 +364,3 @@ def is_named(connection: sqlite3.Connection, digest: bytes) -> bool:
 
 def _key_of(entry: Entry) -> _SeriesKey:
     return _SeriesKey(entry.patient_key, entry.study_uid, entry.series_uid)
-
-
-def _modalities(entry: Entry) -> tuple[str, ...]:
-    return comparables("CS", entry.series.get(MODALITY, _NONE).values, _KEPT)
-
-
-def _kept(view: DataSetView) -> dict[int, Attribute]:
-    return {tag: attribute for tag, attribute in view.items() if tag not in _NOT_KEPT}

@@ -10,11 +10,15 @@ from pathlib import Path
 from doorward.archive.blobs.disk import LocalDisk
 from doorward.archive.index.entry import Entry, Outcome
 from doorward.archive.index.filing import Filing
+from doorward.archive.index.levels import MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY
 from doorward.archive.index.store import in_words, open_writer, take_the_right
 from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS, Limits
 
 _MOST_PROBLEMS = 100
+#: The texts of one tag by which a study is found, as a study lists them.
+_LISTED = """(SELECT coalesce(group_concat(text, '\\'), '') FROM
+        (SELECT text FROM study_texts WHERE study = s.number AND tag = {} ORDER BY text))"""
 #: What is wrong -> how many rows are so.
 _CHECKS = {
     "studies count other series than they have": """
@@ -32,6 +36,10 @@ _CHECKS = {
     "patients have no study": """
         SELECT count(*) FROM patients p
         WHERE NOT EXISTS (SELECT 1 FROM studies WHERE patient = p.number)""",
+    "studies list other modalities or classes than they are found by": f"""
+        SELECT count(*) FROM studies s
+        WHERE s.modalities <> {_LISTED.format(MODALITIES_IN_STUDY)}
+        OR s.sop_classes <> {_LISTED.format(SOP_CLASSES_IN_STUDY)}""",  # noqa: S608 - tags of ours
     "beginnings of files belong to nothing that is held": """
         SELECT count(*) FROM heads h
         WHERE NOT EXISTS (SELECT 1 FROM instances WHERE digest = h.digest)

@@ -1,5 +1,8 @@
 """Everything looked over: each blob hashed again, each row of the index held against its blob, the chain of the journal.
 
+Whether a blob is there and how long it is shows without reading it. What its rows say is compared (``row_check``) where the
+blobs are read anyway.
+
 Theory of operation: nothing is changed, nothing is locked; it may run beside a running archive, and over a backup, which has
 the same form. What changes meanwhile is no fault: a row whose blob is gone is asked for again, and a blob without a row is
 young. Hashing reads everything, so it can be paced, and gone on with: a bookmark keeps how far it has come.
@@ -9,8 +12,9 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from doorward.access.journal.verify import Verification as JournalVerification
@@ -26,6 +30,7 @@ from doorward.archive.index.store import in_words
 from doorward.archive.index.upkeep import problems
 from doorward.archive.upkeep import beside
 from doorward.archive.upkeep.beside import Named
+from doorward.archive.upkeep.row_check import RowCheck
 from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS, Limits
 
@@ -40,14 +45,19 @@ class IndexVerification:
     #: Rows whose blob is not there, or has another size.
     missing: int = 0
     other_size: int = 0
+    #: Blobs whose rows say something else than they; 0 where no blob was read.
+    differing: int = 0
+    #: Rows that name another sender than the journal; 0 where that is not whole, or was not looked at.
+    other_sender: int = 0
     wrong_named: tuple[Named, ...] = ()
     #: Blobs that no row names: what a crash left, and what belongs to deleted studies until it is swept.
     orphans: int = 0
 
     @property
     def is_whole(self) -> bool:
-        """Whether every row has its blob. An orphan is no fault: nobody was told that it is held."""
-        return not (self.problems or self.missing or self.other_size)
+        """Whether every row has its blob, and says what it says. An orphan is no fault: nobody was told that it is held."""
+        wrong = self.missing + self.other_size + self.differing + self.other_sender
+        return not (self.problems or wrong)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,41 +79,58 @@ class Verified:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How far the reading of blobs has come, and what was found: the damaged, and those whose rows say something else."""
+
+    blobs: BlobVerification = field(default_factory=BlobVerification)
+    differing: int = 0
+    differing_named: tuple[str, ...] = ()
+
+
 class Bookmark:
-    """How far the hashing of blobs has come, in a small file; taken away when it has come to the end."""
+    """How far the reading of blobs has come, in a small file; taken away when it has come to the end."""
 
     def __init__(self, file: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._file = file
         self._limits = limits
         self._next_s = 0.0
 
-    def read(self) -> BlobVerification:
+    def read(self) -> Reading:
         """Return where to go on; the beginning where there is no file. Raises ConfigError for a file of something else."""
         if not self._file.exists():
-            return BlobVerification()
+            return Reading()
         try:
             stated = json.loads(self._file.read_bytes())
-            named = tuple(str(one) for one in stated.pop("damaged_named"))
+            names = [
+                tuple(map(str, stated.pop(one))) for one in ("damaged_named", "differing_named")
+            ]
+            differing = int(stated.pop("differing"))
             known = {one.name for one in fields(BlobVerification)} - {"damaged_named"}
             if set(stated) != known:
                 raise ValueError
-            return BlobVerification(**stated, damaged_named=named)
+            blobs = BlobVerification(**stated, damaged_named=names[0])
+            return Reading(blobs=blobs, differing=differing, differing_named=names[1])
         except (ValueError, TypeError, KeyError, AttributeError):
             hint = "Name another file, or remove this one: the verification then begins anew."
             raise ConfigError("is no bookmark of 'verify'", file=self._file, hint=hint) from None
 
-    def note(self, so_far: BlobVerification) -> None:
+    def note(self, so_far: Reading) -> None:
         """Keep how far it has come, now and then. Raises StorageError."""
         now = time.monotonic()
         if now >= self._next_s:
             self._next_s = now + self._limits.upkeep_note_s
             self.write(so_far)
 
-    def write(self, so_far: BlobVerification) -> None:
+    def write(self, so_far: Reading) -> None:
         """Keep it now. Raises StorageError."""
+        stated = asdict(so_far.blobs) | {
+            "differing": so_far.differing,
+            "differing_named": so_far.differing_named,
+        }
         unfinished = self._file.with_name(f"{self._file.name}.new")
         with mapped("write", str(self._file)):
-            unfinished.write_text(json.dumps(asdict(so_far)), encoding="ascii")
+            unfinished.write_text(json.dumps(stated), encoding="ascii")
             os.replace(unfinished, self._file)
 
     def remove(self) -> None:
@@ -140,11 +167,14 @@ async def verify(
     try:
         if index:
             checked = await asyncio.to_thread(_index, folder / "index", store, limits)
+            if found.journal is not None and found.journal.is_whole:
+                checked = await asyncio.to_thread(_with_senders, checked, folder, store)
             found = replace(found, index=checked)
         if blobs:
-            hashed = await _blobs(store, rate_bytes_per_s, bookmark, progress)
-            named = await asyncio.to_thread(_named, folder / "index", hashed, limits)
-            found = replace(found, blobs=hashed, damaged_named=named)
+            reader = _Reader(store, bookmark, progress)
+            with reader.beside(folder / "index" if index else None):
+                read = await reader.all(rate_bytes_per_s)
+            found = await asyncio.to_thread(_with_read, found, read, folder / "index", limits)
     finally:
         await asyncio.to_thread(store.close)
     return found
@@ -153,38 +183,71 @@ async def verify(
 # --- blobs ------------------------------------------------------------------------------------------------------------
 
 
-async def _blobs(
-    store: BlobStore,
-    rate_bytes_per_s: int | None,
-    bookmark: Bookmark | None,
-    progress: Callable[[BlobVerification], None] | None,
-) -> BlobVerification:
-    before = bookmark.read() if bookmark else BlobVerification()
-    latest = before
+class _Reader:
+    """Every blob read once: hashed, and its rows held against it."""
 
-    def noted(since: BlobVerification) -> None:
-        nonlocal latest
-        latest = _together(before, since, store.shelf.limits)
-        if bookmark:
-            bookmark.note(latest)
-        if progress:
-            progress(latest)
+    def __init__(
+        self,
+        store: BlobStore,
+        bookmark: Bookmark | None,
+        progress: Callable[[BlobVerification], None] | None,
+    ) -> None:
+        self._store = store
+        self._bookmark = bookmark
+        self._progress = progress
+        self._rows: RowCheck | None = None
+        self._begun = self._now = bookmark.read() if bookmark else Reading()
 
-    try:
-        found = await verify_blobs(
-            store,
-            set_aside=False,
-            rate_bytes_per_s=rate_bytes_per_s,
-            after=before.last,
-            progress=noted,
-        )
-    except BaseException:  # Ctrl-C too
-        if bookmark:
-            bookmark.write(latest)
-        raise
-    if bookmark:
-        bookmark.remove()
-    return _together(before, found, store.shelf.limits)
+    @contextmanager
+    def beside(self, index: Path | None) -> Iterator[None]:
+        """Hold rows of this index against the blobs; None: of none."""
+        if index is None:
+            yield
+            return
+        with RowCheck.opened(index, self._store.shelf) as self._rows:
+            yield
+
+    async def all(self, rate_bytes_per_s: int | None) -> Reading:
+        """Read what comes after the bookmark."""
+        try:
+            await verify_blobs(
+                self._store,
+                set_aside=False,
+                rate_bytes_per_s=rate_bytes_per_s,
+                after=self._begun.blobs.last,
+                progress=self._note,
+            )
+        except BaseException:  # Ctrl-C too
+            if self._bookmark:
+                self._bookmark.write(self._now)
+            raise
+        if self._bookmark:
+            self._bookmark.remove()
+        return self._now
+
+    def _note(self, since: BlobVerification) -> None:
+        limits = self._store.shelf.limits
+        before = self._now
+        self._now = replace(before, blobs=_together(self._begun.blobs, since, limits))
+        is_sound = self._now.blobs.damaged == before.blobs.damaged
+        if is_sound and self._rows is not None and not self._rows.agrees(since.last):
+            named = (*self._now.differing_named, since.last)[: limits.blob_damaged_named]
+            more = self._now.differing + 1
+            self._now = replace(self._now, differing=more, differing_named=named)
+        if self._bookmark:
+            self._bookmark.note(self._now)
+        if self._progress:
+            self._progress(self._now.blobs)
+
+
+def _with_read(found: Verified, read: Reading, index: Path, limits: Limits) -> Verified:
+    """Return what was found with what the reading of blobs has found."""
+    damaged = _named(index, read.blobs.damaged_named, limits)
+    found = replace(found, blobs=read.blobs, damaged_named=damaged)
+    if found.index is None:
+        return found
+    rows = _with_named(found.index, index, read.differing_named, limits)
+    return replace(found, index=replace(rows, differing=read.differing))
 
 
 def _together(
@@ -200,14 +263,16 @@ def _together(
     )
 
 
-def _named(file: Path, found: BlobVerification, limits: Limits) -> tuple[Named, ...]:
-    """Return which instances are damaged, as far as the index can say."""
-    if not found.damaged_named:
+def _named(file: Path, digests: Sequence[str], limits: Limits) -> tuple[Named, ...]:
+    """Return which instances these are, as far as the index can say."""
+    if not digests:
         return ()
     if not file.exists():
-        return tuple(Named(digest=one) for one in found.damaged_named)
+        return tuple(Named(digest=one) for one in digests)
     with beside.opened(file, limits) as connection:
-        return tuple(beside.named(connection, found.damaged_named))
+        # A flipped bit may leave what is no text any more.
+        connection.text_factory = lambda text: text.decode(errors="replace")
+        return tuple(beside.named(connection, digests))
 
 
 # --- the index --------------------------------------------------------------------------------------------------------
@@ -229,6 +294,22 @@ def _index(file: Path, store: BlobStore, limits: Limits) -> IndexVerification:
                 found = _with_wrong(found, entry, named, limits)
         with in_words("read", file):
             return replace(found, orphans=_orphans(connection, store, limits))
+
+
+def _with_senders(found: IndexVerification, folder: Path, store: BlobStore) -> IndexVerification:
+    file = folder / "index"
+    with RowCheck.opened(file, store.shelf) as rows:
+        wrong = rows.of_other_senders(folder / "journal")
+    found = _with_named(found, file, wrong, store.shelf.limits)
+    return replace(found, other_sender=len(wrong))
+
+
+def _with_named(
+    found: IndexVerification, file: Path, digests: Sequence[str], limits: Limits
+) -> IndexVerification:
+    most = limits.blob_damaged_named
+    named = (*found.wrong_named, *_named(file, digests[:most], limits))[:most]
+    return replace(found, wrong_named=named)
 
 
 def _with_wrong(
