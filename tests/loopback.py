@@ -135,6 +135,8 @@ class House(Application):
         self.requests: list[CStoreRequest] = []
         self.peers: list[Peer] = []
         self.ends: list[bool] = []
+        #: Of each C-GET and C-MOVE: completed, failed, status.
+        self.results: list[tuple[int, int, int]] = []
 
     def associate(
         self, peer: Peer, request: AssociateRequest
@@ -180,6 +182,10 @@ class House(Application):
     ) -> MovePlan | int:
         """Send it where it was prepared to go."""
         return self.plan
+
+    def retrieved(self, peer: Peer, *, completed: int, failed: int, status: int) -> None:
+        """Remember how it came out."""
+        self.results.append((completed, failed, status))
 
     def ended(self, peer: Peer, *, in_order: bool) -> None:
         """Remember how."""

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certificates import make_certificates
 from doorward.limits import DEFAULT_LIMITS, Limits
-from doorward.net.asgi import Receive, Scope, Send, certificate_of, serve_https
+from doorward.net.asgi import Receive, Scope, Send, certificate_of, guarded, serve_https
 from doorward.net.tls import server_context
 
 HOST = "127.0.0.1"
@@ -476,3 +476,35 @@ def test_port_that_is_taken_is_said() -> None:
                     pass
 
     asyncio.run(run())
+
+
+def test_a_guard_inside_of_a_guard_answers_and_each_fault_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sent: list[Any] = []
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        if scope["path"] == "/late":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise (ConnectionError if scope["path"] == "/gone" else RuntimeError)("Nobody^Known")
+
+    async def receive() -> Any:
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("status", message.get("body")))
+
+    twice = guarded(guarded(app, unless=(ConnectionError,)))
+
+    def ask(path: str) -> tuple[list[Any], int]:
+        sent.clear()
+        caplog.clear()
+        asyncio.run(twice({"type": "http", "path": path}, receive, send))
+        return sent, caplog.text.count("ended by a fault")
+
+    assert ask("/bug") == ([500, b'{"error":"This request has failed"}'], 1)
+    assert ask("/gone") == ([], 0)
+    with pytest.raises(RuntimeError):
+        ask("/late")
+    assert (sent, caplog.text.count("ended by a fault")) == ([200], 1)
+    assert "Nobody" not in caplog.text

@@ -185,9 +185,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def listening(command: Sequence[str]) -> Iterator[Child]:
     """Run a foreign server (the port is added to its command) and wait until it accepts connections."""
     port = free_port()
-    process = subprocess.Popen(
-        [*command, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with listening_on(port, [*command, str(port)]) as child:
+        yield child
+
+
+@contextmanager
+def listening_on(port: int, command: Sequence[str]) -> Iterator[Child]:
+    """Run a foreign server that has been told its port, and wait until it accepts connections."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _await_port(process, port, command[0])
         yield Child(pid=process.pid, port=port)

@@ -25,8 +25,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from doorward.limits import DEFAULT_LIMITS, Limits
+from doorward.net.accepting import Acceptor
 from doorward.net.descriptors import OUR_OWN, room
 from doorward.net.faults import kind_and_place
+from doorward.net.joining import Joining
 from doorward.net.lean_tls import begin_tls
 from doorward.net.tls import TlsContext, telling
 
@@ -35,9 +37,14 @@ _log = logging.getLogger("doorward.net")
 _SILENT = logging.getLogger("doorward.net.uvicorn")
 _SILENT.setLevel(logging.CRITICAL + 1)
 _CERTIFICATE = "doorward.certificate"
+#: Whether the fault of a request is in the log already.
+_REPORTED = "doorward.reported"
+_FAILED = b'{"error":"This request has failed"}'
+_FAILED_HEADERS = (
+    (b"content-type", b"application/json"),
+    (b"content-length", b"%d" % len(_FAILED)),
+)
 _BACKLOG = 1_024
-#: Between two tries to accept when the system has no descriptor left.
-_NO_ROOM_S = 0.1
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -52,9 +59,37 @@ def certificate_of(scope: Scope) -> bytes | None:
     return cast("bytes | None", scope.get(_CERTIFICATE))
 
 
-def report_fault(fault: BaseException) -> None:
-    """Log a bug of an application once; see ``faults``."""
-    _log.error("a request ended by a fault: %s", kind_and_place(fault))
+def guarded(app: AsgiApp, *, unless: tuple[type[Exception], ...] = ()) -> AsgiApp:
+    """Return the application, whose bugs end a request and nothing else; they are logged by kind and place, told to nobody.
+
+    A door guards all of what it serves, as it owns the tasks. An application that answers in a form of its own guards what
+    is inside of that once more; each fault is logged once. ``unless``: what is no bug, such as a client that has gone.
+    """
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await app(scope, receive, sending)
+        except unless:
+            return
+        except Exception as fault:
+            if not scope.get(_REPORTED):
+                scope[_REPORTED] = True
+                _log.error("a request ended by a fault: %s", kind_and_place(fault))
+            if has_begun:
+                raise
+            await send(
+                {"type": "http.response.start", "status": 500, "headers": list(_FAILED_HEADERS)}
+            )
+            await send({"type": "http.response.body", "body": _FAILED})
+
+    return run
 
 
 class HttpsDoor:
@@ -73,7 +108,7 @@ class HttpsDoor:
         self._told = told
         self.port = int(listener.getsockname()[1])
         self.config = Config(
-            _guarded(app),
+            guarded(app),
             loop="none",
             http=HttpToolsProtocol,
             ws="none",
@@ -88,7 +123,6 @@ class HttpsDoor:
         self.state.default_headers = [(b"server", b"doorward")]
         self._tls = tls
         self._tasks = tasks
-        self._listener = listener
         self._lines: set[Line] = set()
         #: Those without a request, the one that is idle longest first.
         self._idle: dict[Line, None] = {}
@@ -101,7 +135,8 @@ class HttpsDoor:
         self._is_draining = False
         self._empty = asyncio.Event()
         self._empty.set()
-        self._own = [tasks.create_task(self._accept()), tasks.create_task(self._sweep())]
+        self._sweeping = tasks.create_task(self._sweep())
+        self._acceptor = Acceptor(listener, self._enter, self._end_oldest)
 
     @property
     def connections(self) -> int:
@@ -124,9 +159,8 @@ class HttpsDoor:
     async def close(self, *, drain_s: float | None = None) -> None:
         """Stop listening, let running requests finish for ``drain_s``, then end what is left."""
         self._is_draining = True
-        for task in self._own:
-            task.cancel()
-        self._listener.close()
+        self._acceptor.close()
+        self._sweeping.cancel()
         for line in list(self._lines):
             line.end_when_idle()
         with suppress(TimeoutError):
@@ -166,17 +200,6 @@ class HttpsDoor:
             self._empty.set()
 
     # --- inner -------------------------------------------------------------------------------------------------------
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, address = await loop.sock_accept(self._listener)
-            except OSError:  # no descriptor is left, or the peer is gone already
-                self._end_oldest()
-                await asyncio.sleep(_NO_ROOM_S)
-                continue
-            self._enter(connection, str(address[0]))
 
     def _enter(self, connection: socket.socket, address: str) -> None:
         """Take a connection in, or end it where there is no room and none can be made."""
@@ -260,7 +283,7 @@ class Line(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """TLS is agreed on."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", Joining(transport)))
         self.is_open = True
         self._since = self.loop.time()
         tls = transport.get_extra_info("ssl_object")
@@ -432,34 +455,6 @@ class Line(HttpToolsProtocol):
         lines += [b"x-content-type-options: nosniff", b"connection: close", b"", body]
         self.transport.write(b"\r\n".join(lines))
         self.transport.close()
-
-
-def _guarded(app: AsgiApp) -> AsgiApp:
-    """Return the application, whose bugs end a request and nothing else: this is the place that owns the tasks."""
-
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
-
-        async def sending(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        try:
-            await app(scope, receive, sending)
-        except Exception as fault:
-            report_fault(fault)
-            if has_begun:
-                raise
-            body = b'{"error":"This request has failed"}'
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-            ]
-            await send({"type": "http.response.start", "status": 500, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-
-    return run
 
 
 @asynccontextmanager

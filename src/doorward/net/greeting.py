@@ -16,11 +16,9 @@ from functools import partial
 from typing import cast
 
 from doorward.limits import DEFAULT_LIMITS, Limits
+from doorward.net.accepting import Acceptor
 from doorward.net.connection import Connection
 from doorward.net.tls import TlsContext, telling
-
-#: Between two tries to accept when the system has no descriptor left.
-_NO_ROOM_S = 0.1
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ class Greetings:
         self._tasks = tasks
         self._told = told
         self._limits = limits
-        self._accepting: list[tuple[asyncio.Task[None], socket.socket]] = []
+        self._acceptors: list[Acceptor] = []
         #: The one that waits longest first.
         self._running: dict[asyncio.Task[None], _Greeted] = {}
         self._per_address: Counter[str] = Counter()
@@ -57,29 +55,18 @@ class Greetings:
     ) -> None:
         """Accept on a socket that listens, until ``close``, which closes it."""
         listener.setblocking(False)
-        task = self._tasks.create_task(self._accept(listener, tls, answer))
-        self._accepting.append((task, listener))
+
+        def enter(accepted: socket.socket, address: str) -> None:
+            self._enter(_Greeted(address, accepted), tls, answer)
+
+        self._acceptors.append(Acceptor(listener, enter, self._end_oldest))
 
     def close(self) -> None:
         """Accept no more, and end every handshake."""
-        for task, listener in self._accepting:
-            task.cancel()
-            listener.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for task in list(self._running):
             self._end(task)
-
-    async def _accept(
-        self, listener: socket.socket, tls: TlsContext, answer: Callable[[], Connection]
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, address = await loop.sock_accept(listener)
-            except OSError:  # no descriptor is left, or the peer is gone already
-                self._end_oldest()
-                await asyncio.sleep(_NO_ROOM_S)
-                continue
-            self._enter(_Greeted(str(address[0]), accepted), tls, answer)
 
     def _enter(self, one: _Greeted, tls: TlsContext, answer: Callable[[], Connection]) -> None:
         """Take a connection in; where there is no room, it is made."""

@@ -55,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebArchive]:
 @pytest.mark.parametrize(
     ("name", "status", "error"),
     [
-        ("full", 507, "No room is left"),
+        ("full", 503, "No room is left"),
         ("disk", 503, "The storage has failed"),
         ("limit", 413, "More than frames allows"),
         ("busy", 503, "Too much is being inflated at once"),
@@ -92,6 +92,7 @@ def test_answer_that_breaks_off_is_never_taken_for_a_whole_one(
     with caplog.at_level(logging.DEBUG), pytest.raises(Exception, match="IncompleteRead"):
         site.get("/half")
     assert "Nobody" not in caplog.text
+    assert caplog.text.count("ended by a fault") == 1
 
 
 def test_path_and_method_that_are_not_there_are_said_to_somebody_known(site: WebArchive) -> None:

@@ -58,3 +58,13 @@ def test_only_transactions_that_have_a_name_of_their_own_are_there():
     names = [one.name for one in TRANSACTIONS]
     assert len(names) == len(set(names))
     assert capabilities.write_openapi(BASE)["openapi"].startswith("3.")
+
+
+def test_what_fails_by_a_fault_of_ours_is_described_and_a_full_disk_as_stow_answers_it():
+    paths = capabilities.write_openapi(BASE)["paths"]
+    retrieve, store = paths["/studies/{study}"]["get"], paths["/studies"]["post"]
+    assert {"500", "503"} <= set(retrieve["responses"]) & set(store["responses"])
+    assert set(retrieve["responses"]["503"]["content"]) == {"application/json"}
+    for status in ("400", "413", "503"):
+        said = set(store["responses"][status]["content"])
+        assert said == {"application/json", "application/dicom+json"}

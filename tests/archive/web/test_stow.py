@@ -204,6 +204,7 @@ def test_a_full_disk_is_503_and_nothing_is_left(tmp_path):
     with web_archive(tmp_path, limits=limits) as site:
         answer = post(site, multipart([file("13.1"), file("13.2")]))
         assert answer.status == 503
+        assert answer.headers["retry-after"] == str(round(limits.web_unstored_retry_s))
         assert [item[FAILURE] for item in items(answer, FAILED)] == [0xA700] * 2
 
 

@@ -58,7 +58,9 @@ def limit(name):
     ],
 )
 def test_the_status_says_what_became_of_all_of_them(taken, fault, status):
-    assert answer_to(Stowed(taken=taken, fault=fault), BASE).status_code == status
+    answer = answer_to(Stowed(taken=taken, fault=fault), BASE)
+    assert answer.status_code == status
+    assert ("retry-after" in answer.headers) is (status == 503)
 
 
 def test_what_failed_is_named_where_it_has_a_name():

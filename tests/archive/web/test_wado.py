@@ -57,7 +57,7 @@ async def test_an_instance_is_its_file_byte_by_byte(tmp_path):
 
 @in_loop
 async def test_a_study_and_a_series_are_all_of_their_files(tmp_path):
-    async with opened(tmp_path, limits=limits(blob_chunk_bytes=1_000)) as archive:
+    async with opened(tmp_path, limits=limits(web_piece_bytes=1_000)) as archive:
         web = Web(archive)
         await of_one_study(web)
         contents = [(await held_file(archive, f"1.9.1.{n}"))[1] for n in (1, 2, 3)]
@@ -157,7 +157,7 @@ async def test_who_may_not_take_it_is_refused_and_what_is_not_there_is_not_found
 async def test_a_file_that_is_missing_is_an_answer_while_it_can_be_one_and_a_broken_connection_later(
     tmp_path,
 ):
-    async with opened(tmp_path) as archive:
+    async with opened(tmp_path, limits=limits(web_piece_bytes=1_000)) as archive:
         web = Web(archive)
         await of_one_study(web)
         held, _ = await held_file(archive, "1.9.1.2")
@@ -170,9 +170,24 @@ async def test_a_file_that_is_missing_is_an_answer_while_it_can_be_one_and_a_bro
     assert at_once.status == 503
     done = entries(tmp_path, Event.RETRIEVE)
     assert [(one.outcome, one.instances) for one in done] == [
-        (Outcome.FAILED, 1),
+        (Outcome.FAILED, 0),  # the end of the first file was still held
         (Outcome.FAILED, 0),
     ]
+
+
+@in_loop
+async def test_small_files_leave_together_and_one_that_is_missing_among_them_is_an_answer(tmp_path):
+    async with opened(tmp_path) as archive:
+        web = Web(archive, patience=2)  # the head of the answer, and one piece
+        await of_one_study(web)
+        together = await web.get("/studies/1.9", Accept=ANY)
+        contents = [(await held_file(archive, f"1.9.1.{n}"))[1] for n in (1, 2, 3)]
+        held, _ = await held_file(archive, "1.9.1.2")
+        archive.blobs.shelf.disk.remove(archive.blobs.shelf.path_of(held.digest))
+        web.patience = None
+        refused = await web.get("/studies/1.9", Accept=ANY)
+    assert [body for _, body in together.parts()] == contents
+    assert (refused.status, refused.is_whole) == (503, True)
 
 
 @in_loop
@@ -187,7 +202,7 @@ async def test_a_file_of_another_size_than_the_index_says_is_not_sent(tmp_path):
 
 @in_loop
 async def test_a_client_that_goes_away_is_recorded_as_such(tmp_path):
-    async with opened(tmp_path, limits=limits(blob_chunk_bytes=1_000)) as archive:
+    async with opened(tmp_path, limits=limits(web_piece_bytes=1_000)) as archive:
         web = Web(archive, patience=3)
         await of_one_study(web)
         reply = await web.get("/studies/1.9", Accept=ANY)

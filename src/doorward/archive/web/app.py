@@ -7,7 +7,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Router
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from doorward.archive.archive import Archive
 from doorward.archive.web import capabilities, health, login, qido, rendered, stow, wado
@@ -23,7 +23,8 @@ from doorward.errors import (
     StorageFull,
     UsageError,
 )
-from doorward.net.asgi import report_fault
+from doorward.limits import DEFAULT_LIMITS
+from doorward.net.asgi import guarded
 
 DICOM_WEB = "/dicom-web"
 _BUSY_S = 2  # by then something has been sent, and is held no more
@@ -43,7 +44,14 @@ def make_app(archive: Archive, *, door: Door, extra_routes: Iterable[BaseRoute] 
         return await _ours(request, error)
 
     handled = ExceptionMiddleware(router, {HTTPException: http, DoorwardError: ours})
-    return door.before(_without_bugs(handled))
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        # Where it is set, Starlette raises what it would otherwise answer in its own words.
+        scope["app"] = handled
+        await handled(scope, receive, send)
+
+    # Whoever asked may go away: nobody is to blame, and a stranger must not fill the log.
+    return door.before(guarded(told, unless=(ClientDisconnect,)))
 
 
 def routes(archive: Archive, door: Door) -> list[BaseRoute]:
@@ -65,7 +73,9 @@ async def _ours(_: Request, error: Exception) -> Response:
     """Say whose fault it is; where our disk has failed, no more than that."""
     match error:
         case StorageFull():
-            return refusal(507, "No room is left")
+            # No transaction of PS3.18 that we know names 507; 503 says "for now" (RFC 9110 section 15.6.4), and when.
+            wait_s = round(DEFAULT_LIMITS.web_unstored_retry_s)
+            return refusal(503, "No room is left", retry_after_s=wait_s)
         case StorageError():
             return refusal(503, "The storage has failed")
         case LimitExceeded(limit="images_inflated_bytes"):
@@ -76,30 +86,3 @@ async def _ours(_: Request, error: Exception) -> Response:
             return refusal(400, error.message)
         case _:
             return refusal(502, "Another system could not be reached")
-
-
-def _without_bugs(app: ASGIApp) -> ASGIApp:
-    """Return the application, whose faults are logged by kind and place and told to nobody."""
-
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
-
-        async def sending(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        scope["app"] = (
-            app  # where it is set, Starlette raises what it would otherwise answer in its own words
-        )
-        try:
-            await app(scope, receive, sending)
-        except ClientDisconnect:
-            return  # whoever asked has gone: nobody is to blame, and a stranger must not fill the log
-        except Exception as fault:
-            if has_begun:
-                raise
-            report_fault(fault)
-            await refusal(500, "This request has failed")(scope, receive, sending)
-
-    return run

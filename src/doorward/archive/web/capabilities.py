@@ -43,7 +43,8 @@ _REFUSALS = {
     "406": "Not held in a form that is accepted",
     "413": "More than is given at once",
     "429": "The allowance of the hour is used up",
-    "503": "The storage has failed",
+    "500": "A fault of the archive",
+    "503": "The storage has failed or is full; Retry-After where it may work later",
 }
 
 
@@ -247,7 +248,12 @@ def _responses(one: Transaction) -> dict[str, Any]:
     if one.takes:
         found |= dict.fromkeys(("202", "409"), found["200"])
         refusals["415"] = "This is no DICOM"
-    refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    refused: dict[str, Any] = {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}
+    }
+    if one.takes:
+        # What has become of each instance is said where nothing was stored, too (PS3.18 section 10.5.3).
+        refused |= content
     for status, words in refusals.items():
         found[status] = {"description": words, "content": refused}
     return found

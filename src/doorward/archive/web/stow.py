@@ -68,7 +68,8 @@ async def _answer(archive: Archive, request: Request) -> Response:
     if source.is_gone or (not storing.taken and source.fault is None):
         return refusal(400, "the request holds no whole instance")
     taken = [one for one in storing.taken if one is not None]
-    return answer_to(Stowed(taken=taken, fault=source.fault), _base_url(request))
+    stowed = Stowed(taken=taken, fault=source.fault)
+    return answer_to(stowed, _base_url(request), archive.limits)
 
 
 def _door(archive: Archive, request: Request) -> Door:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from doorward.archive.ingest import NOT_AUTHORISED, SUCCESS, Taken
 from doorward.archive.web.refusals import refusal
 from doorward.errors import DoorwardError, LimitExceeded
+from doorward.limits import DEFAULT_LIMITS, Limits
 
 DICOM_JSON = "application/dicom+json"
 
@@ -37,12 +38,15 @@ class Stowed:
     fault: DoorwardError | None = None
 
 
-def answer_to(stowed: Stowed, base_url: str) -> Response:
+def answer_to(stowed: Stowed, base_url: str, limits: Limits = DEFAULT_LIMITS) -> Response:
     """Return the answer; ``base_url`` is that of the service, without a slash at its end."""
     status = _status(stowed)
     if status == 403:
         return refusal(403, stowed.taken[0].answer.comment)
-    return JSONResponse(_module(stowed, base_url), status_code=status, media_type=DICOM_JSON)
+    answer = JSONResponse(_module(stowed, base_url), status_code=status, media_type=DICOM_JSON)
+    if status == 503:
+        answer.headers["Retry-After"] = str(round(limits.web_unstored_retry_s))
+    return answer
 
 
 def _status(stowed: Stowed) -> int:
@@ -58,6 +62,7 @@ def _status(stowed: Stowed) -> int:
         return 400
     if set(answers) == {NOT_AUTHORISED}:
         return 403
+    # The table has no word for a full disk: as at every other door (``app``).
     return 503 if all(one.is_our_fault for one in stowed.taken) else 409
 
 

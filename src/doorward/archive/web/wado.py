@@ -1,8 +1,9 @@
 """WADO-RS: studies, series and instances as DICOM files, and all further routes of retrieval (PS3.18 section 10.4).
 
 Theory of operation. What the path names goes through ``Giving`` as a C-GET does: policy, allowance of the hour and journal
-come before the first byte. A blob is a complete file and is sent as it lies, in large pieces; its digest is the ETag of the
-instance. What fails on the way breaks the connection off, so that nobody takes a part for the whole.
+come before the first byte. A blob is a complete file and is sent as it lies, in pieces of ``web_piece_bytes``, small files
+together in one; its digest is the ETag of the instance. What fails on the way breaks the connection off, so that nobody
+takes a part for the whole.
 
 An instance is given in the transfer syntax in which it came wherever the client accepts that. A range without a transfer
 syntax asks for explicit VR little endian (PS3.18 section 8.7.3): what is held in another one is written anew then, unless it
@@ -14,7 +15,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -212,33 +213,39 @@ class _Sending:
 
     async def pieces(self, heads: Sequence[bytes], end: bytes) -> AsyncGenerator[bytes, None]:
         """Yield every file behind its head, and what stands at the end. Raises StorageError, ImageError."""
+        # Heads and small files by themselves would be small writes, and small writes are slow.
+        held: list[bytes] = []
+        size, most = 0, self.archive.limits.web_piece_bytes
         try:
-            for (one, form), head in zip(self._pairs(), heads, strict=True):
-                before = head
-                async with self._file(one, form) as file:
+            for number, ((one, form), head) in enumerate(zip(self._pairs(), heads, strict=True)):
+                held.append(head)
+                async with aclosing(self._file(one, form)) as file:
                     async for piece in file:
-                        # A head of its own would be a small write, and small writes are slow.
-                        yield before + piece if before else piece
-                        before = b""
-                self.completed += 1
-            if end:
-                yield end
+                        held.append(piece)
+                        size += len(piece)
+                        if size >= most:
+                            yield b"".join(held)
+                            held, size, self.completed = [], 0, number
+            yield b"".join([*held, end])
+            self.completed = len(heads)
         finally:
             self._ended()
 
-    @asynccontextmanager
-    async def _file(self, one: StoredInstance, form: Form) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open one file: as it lies, or written anew."""
+    async def _file(self, one: StoredInstance, form: Form) -> AsyncGenerator[bytes, None]:
+        """Yield one file: as it lies, or written anew."""
         written = None
         if form.transfer_syntax != one.transfer_syntax_uid:
             written = one.written_in((form.transfer_syntax,))
         if written is not None:
-            yield _anew(one, form, written)
+            async for piece in _anew(one, form, written):
+                yield piece
             return
         async with self.archive.blobs.open_blob(one.held.digest) as reader:
             one.begun()
-            self._check(one.held, reader.size_bytes)
-            yield reader.chunks()
+            size, most = reader.size_bytes, self.archive.limits.web_piece_bytes
+            self._check(one.held, size)
+            for offset in range(0, size, most):
+                yield await reader.read(offset, min(most, size - offset))
 
     def _check(self, held: HeldInstance, size_bytes: int) -> None:
         if size_bytes != held.size_bytes:
