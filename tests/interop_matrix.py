@@ -58,6 +58,14 @@ WAYS: tuple[Way, ...] = (
             "test_movescu_moves_to_a_known_destination_and_to_no_other",
         ),
         (
+            *("movescu", TO_US, "C-MOVE to where nobody listens", PLAIN),
+            "test_movescu_is_told_why_nothing_was_moved",
+        ),
+        (
+            *("pynetdicom", TO_US, "C-MOVE to where nobody listens", PLAIN),
+            "test_pynetdicom_reads_the_list_of_those_that_were_not_moved",
+        ),
+        (
             *("storescp", FROM_US, "C-STORE of a C-MOVE", "plain"),
             "test_movescu_moves_to_a_known_destination_and_to_no_other",
         ),

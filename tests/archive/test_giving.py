@@ -3,11 +3,11 @@
 import pytest
 
 from archives import HOST, calling_as, identifier, instance, legacy, opened, records, served
-from doorward.access.identity import Operation
-from doorward.access.journal.record import Event
+from doorward.access.identity import Operation, Register
+from doorward.access.journal.record import Event, Outcome
 from doorward.access.rules import Effect, Rule, Rules
 from doorward.archive.giving import Destination
-from doorward.errors import ScopeError
+from doorward.errors import AssociationAborted, ScopeError
 from doorward.net.transfer import get, move, store
 from doorward.wire.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -16,7 +16,7 @@ from doorward.wire.uids import (
     STUDY_ROOT_MOVE,
 )
 from index_entries import CT
-from loopback import House, Kept, in_loop, limits, listening
+from loopback import House, Kept, in_loop, limits, listening, until
 
 SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN,)
 CONTEXTS = (
@@ -142,6 +142,79 @@ async def test_a_blob_that_is_gone_is_counted_as_failed(tmp_path):
             result = await get(workstation, STUDY_ROOT_GET, asked, take)
 
     assert (result.status, result.completed, result.failed) == (0xB000, 1, 1)
+    assert result.failed_sop_instance_uids == ("2.25.1",)
+    assert result.comment == "The instance could not be read"
+    told = entries(tmp_path, Event.RETRIEVE)[-1]
+    assert (told.outcome, told.instances) == (Outcome.FAILED, 1)
+    assert told.reason == "1 failed: The instance could not be read"
+
+
+@in_loop
+async def test_a_caller_that_goes_away_in_the_middle_is_in_the_journal(tmp_path):
+    async with opened(tmp_path, DEVICES) as archive:
+        await retrieved(archive, *STUDIES)
+        async with served(archive, is_legacy=True) as port:
+            async with calling_as("WS1", port, *CONTEXTS, takes=[CT]) as workstation:
+                gone = []
+
+                def take(_, request):
+                    if gone:
+                        workstation.connection.kill()
+                    gone.append(request)
+                    return Kept(House(), request.affected_sop_instance_uid)
+
+                asked = identifier("STUDY", StudyInstanceUID="\\".join(STUDIES))
+                with pytest.raises(AssociationAborted):
+                    await get(workstation, STUDY_ROOT_GET, asked, take)
+            await until(lambda: len(entries(tmp_path, Event.RETRIEVE)) == 2)
+
+    told = entries(tmp_path, Event.RETRIEVE)[-1]
+    assert (told.outcome, told.instances) == (Outcome.FAILED, 1)
+    assert told.reason == "1 failed: The association ended"
+
+
+@in_loop
+async def test_a_caller_that_is_revoked_in_the_middle_gets_no_more(tmp_path):
+    """What was read ahead of the revocation does not leave after it."""
+    async with opened(tmp_path, DEVICES) as archive:
+        await retrieved(archive, *STUDIES)
+        came = []
+
+        def take(_, request):
+            came.append(request.affected_sop_instance_uid)
+            archive.use(register=Register(devices=tuple(DEVICES[:1])))
+            assert archive.services.end_revoked() == 1
+            return Kept(House(), request.affected_sop_instance_uid)
+
+        async with (
+            served(archive, is_legacy=True) as port,
+            calling_as("WS1", port, *CONTEXTS, takes=[CT]) as workstation,
+        ):
+            asked = identifier("STUDY", StudyInstanceUID="\\".join(STUDIES))
+            with pytest.raises(AssociationAborted):
+                await get(workstation, STUDY_ROOT_GET, asked, take)
+            await until(lambda: len(entries(tmp_path, Event.RETRIEVE)) == 2)
+
+    assert len(came) == 1
+    told = entries(tmp_path, Event.RETRIEVE)[-1]
+    assert (told.outcome, told.instances) == (Outcome.FAILED, 0)
+    assert told.reason == "2 failed: The association ended"
+
+
+@in_loop
+async def test_why_a_move_failed_is_in_the_journal_and_in_the_answer(tmp_path):
+    async with listening(House()) as (_, closed_port):
+        pass
+    target = Destination(ae_title="HOUSE", address=HOST, port=closed_port)
+    async with opened(tmp_path, DEVICES, destinations=[target]) as archive:
+        result, _ = await retrieved(archive, *STUDIES, how="HOUSE")
+
+    assert (result.status, result.failed) == (0xA702, 2)
+    assert sorted(result.failed_sop_instance_uids) == ["2.25.1", "2.25.2"]
+    assert result.comment == "The destination could not be reached (refused)"
+    [told] = entries(tmp_path, Event.MOVE)
+    assert told.outcome is Outcome.FAILED
+    assert told.reason == "2 failed: The destination could not be reached (refused)"
 
 
 @in_loop

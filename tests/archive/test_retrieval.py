@@ -89,12 +89,15 @@ async def test_only_what_is_wanted_is_found_and_read_as_it_came(tmp_path):
         pieces = [p async for p in StoredInstance(of_series[0], archive.blobs).pieces()]
         assert b"".join(pieces) == sent[1].data_set
         assert len(pieces) > 1
+        assert StoredInstance(of_series[0], archive.blobs).at_once() is None  # longer than a chunk
         with pytest.raises(LimitExceeded):
             await instances_for(index, Wanted(), studies, limits(retrieve_instances=2))
         for blob in (tmp_path / "blobs" / "blobs").glob("*/*"):
             blob.unlink()
         with pytest.raises(StorageError):
             await anext(StoredInstance(of_series[0], archive.blobs).pieces())
+        with pytest.raises(StorageError):
+            StoredInstance(of_series[0], archive.blobs).at_once()
 
 
 def test_an_instance_is_written_anew_by_whoever_can_and_else_not_at_all():
@@ -125,3 +128,28 @@ async def test_what_follows_is_read_ahead_and_what_is_gone_hinders_nobody(tmp_pa
         for following in ("", held.digest, "0" * 64):
             one = StoredInstance(held, archive.blobs, None, following)
             assert b"".join([p async for p in one.pieces()]) == sent.data_set
+            assert one.at_once() == sent.data_set
+
+
+@in_loop
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file[:132] + file[144:],  # no group length: it is not of this version
+        lambda file: file[:100],
+        lambda file: file[:140] + b"\xff\xff\xff\xff" + file[144:],
+        lambda _: b"",
+    ],
+)
+async def test_a_file_that_does_not_begin_as_ours_do_is_not_at_hand_but_looked_at(tmp_path, change):
+    sent = instance("2.25.1", StudyInstanceUID="2.25.9")
+    async with (
+        opened(tmp_path, [legacy("ct1", "modality")]) as archive,
+        served(archive, is_legacy=True) as port,
+    ):
+        async with calling_as("CT1", port) as modality:
+            assert await store(modality, sent) == 0
+        [held] = await archive.index.instances_with(["2.25.1"])
+        blob = tmp_path / "blobs" / "blobs" / held.digest[:2] / held.digest
+        blob.write_bytes(change(blob.read_bytes()))
+        assert StoredInstance(held, archive.blobs).at_once() is None

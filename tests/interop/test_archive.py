@@ -17,9 +17,9 @@ from doorward.access.journal.verify import verify
 from doorward.archive.giving import Destination
 from doorward.dicom.part10 import read_file_meta
 from doorward.net.tls import client_context, server_context
-from doorward.wire.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET
+from doorward.wire.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from doorward_archive import instance_of
-from peers import DicomPeer
+from peers import DicomPeer, free_port
 from pydicom_files import PATHS
 from synthetic import Known
 from wheel_instances import digests
@@ -73,12 +73,13 @@ def archive(
         device("ct1", "modality", fingerprints=(fingerprint(modality.own),)),
         device("ws1", "workstation", fingerprints=(fingerprint(workstation.own),)),
         legacy("oldct", "modality"),
-        legacy("oldws", "workstation", "OLDWS", move_target.ae_title),
+        legacy("oldws", "workstation", "OLDWS", move_target.ae_title, "NOBODY"),
     ]
     target = Destination(
         ae_title=move_target.ae_title, address=move_target.host, port=move_target.port
     )
-    with running(folder, devices, tls, destinations=[target]) as one:
+    nobody = Destination(ae_title="NOBODY", address=HOST, port=free_port())
+    with running(folder, devices, tls, destinations=[target, nobody]) as one:
         done = storescu(one, known.files, tls=modality)
         assert done.is_success, done.output
         yield one
@@ -174,6 +175,52 @@ def test_movescu_moves_to_a_known_destination_and_to_no_other(
     assert moved.is_success, moved.output
     assert not elsewhere.is_success
     assert "0xa801" in elsewhere.output.lower() or "MoveDestinationUnknown" in elsewhere.output
+
+
+UNREACHED = "The destination could not be reached (refused)"
+
+
+def test_movescu_is_told_why_nothing_was_moved(
+    archive: Running, known: Known, folder: Path
+) -> None:
+    study, count = next(iter(known.images_of_study.items()))
+    old = archive.at_legacy_port()
+
+    moved = movescu(
+        old, ["0008,0052=STUDY", f"0020,000d={study}"], "NOBODY", "--debug", calling="OLDWS"
+    )
+
+    assert not moved.is_success
+    assert UNREACHED in moved.output
+    images = [dcmread(path) for path in known.files]
+    failed = [one.SOPInstanceUID for one in images if one.StudyInstanceUID == study]
+    assert len(failed) == count
+    named = moved.output.partition("(0008,0058)")[2].splitlines()[0]
+    assert named.count("\\") == count - 1
+    assert failed[0] in moved.output
+    [told] = [one.entry for one in records(folder) if one.entry.destination == "NOBODY"][-1:]
+    assert told.reason == f"{count} failed: {UNREACHED}"
+
+
+def test_pynetdicom_reads_the_list_of_those_that_were_not_moved(
+    archive: Running, known: Known
+) -> None:
+    study, count = next(iter(known.images_of_study.items()))
+    asked = Dataset()
+    asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", study
+    mover = AE(ae_title="OLDWS")
+    mover.add_requested_context(STUDY_ROOT_MOVE)
+    association = mover.associate(HOST, archive.legacy_port, ae_title="DOORWARD")
+    assert association.is_established
+
+    *_, (status, identifier) = association.send_c_move(asked, "NOBODY", STUDY_ROOT_MOVE)
+    association.release()
+
+    assert (status.Status, status.ErrorComment) == (0xA702, UNREACHED)
+    assert status.NumberOfFailedSuboperations == count
+    images = [dcmread(path) for path in known.files]
+    failed = {one.SOPInstanceUID for one in images if one.StudyInstanceUID == study}
+    assert set(identifier.FailedSOPInstanceUIDList) == failed
 
 
 def test_a_modality_may_not_look_and_is_told_why(

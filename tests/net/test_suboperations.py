@@ -18,7 +18,7 @@ from doorward.wire.command import (
     CStoreResponse,
 )
 from doorward.wire.dimse import decode_command, encode_command
-from doorward.wire.pdu import Abort, DataTransfer, RoleSelection
+from doorward.wire.pdu import Abort, AssociateReject, DataTransfer, RoleSelection
 from loopback import (
     CONTEXTS,
     CT,
@@ -118,6 +118,76 @@ async def test_a_refusal_is_the_only_response():
     async with receiving(House(instances=0xA900)) as requestor:
         result = await get(requestor, STUDY_ROOT_GET, b"", lambda *_: 0)
     assert numbers(result) == (0xA900, 0, 0, 0)
+
+
+@in_loop
+async def test_the_final_response_says_which_failed_and_why_the_first_did():
+    """PS3.4 section C.4.3.1.3.2: the list is there where a sub-operation failed, and nowhere else."""
+    mixed = [*instances(2), *instances(3, "1.2.840.10008.5.1.4.1.1.4")[2:]]
+    answers = iter((0, 0xA700))
+    async with receiving(House(instances=mixed)) as requestor:
+        result = await get(
+            requestor, STUDY_ROOT_GET, b"", lambda *_: next(answers) or Kept(House(), "")
+        )
+        assert numbers(result) == (0xB000, 1, 2, 0)
+        assert result.failed_sop_instance_uids == ("2.25.2", "2.25.3")
+        assert result.comment == "The caller answers A700: out of resources"
+        assert await requestor.echo() == 0
+
+
+@in_loop
+async def test_where_none_failed_there_is_neither_list_nor_comment():
+    async with receiving(House(instances=instances(2))) as requestor:
+        result = await get(requestor, STUDY_ROOT_GET, b"", lambda *_: Kept(House(), ""))
+    assert (result.failed_sop_instance_uids, result.comment) == ((), "")
+
+
+class Read:
+    """An instance that remembers when it was read, and that it was given back."""
+
+    sop_class_uid, transfer_syntax_uid = CT, IMPLICIT
+
+    def __init__(self, number, reads):
+        self.sop_instance_uid = f"2.25.{number}"
+        self.number = number
+        self.reads = reads
+
+    async def pieces(self):
+        self.reads.append(self.number)
+        try:
+            for _ in range(3):
+                yield b"data"
+        finally:
+            self.reads.append(-self.number)
+
+
+@in_loop
+async def test_one_instance_is_read_ahead_and_given_back_when_nobody_wants_it():
+    reads = []
+    house = House(instances=[Read(number, reads) for number in range(1, 9)])
+    async with listening(house) as (_, port):
+        async with calling(port) as caller:
+            await begin_get(caller)
+            await until(lambda: reads == [1, -1, 2])
+        await until(lambda: reads == [1, -1, 2, -2])
+    assert house.results == [(0, 8, 0xA702)]
+
+
+@in_loop
+async def test_many_that_cannot_be_sent_let_others_have_their_turn():
+    several = instances(3_000, "1.2.840.10008.5.1.4.1.1.4")
+    async with (
+        listening(House(instances=several)) as (_, port),
+        associated(port, what=proposal(STORAGE, role_selections=AS_RECEIVER)) as one,
+        associated(port) as other,
+    ):
+        asked = asyncio.ensure_future(get(one, STUDY_ROOT_GET, b"", lambda *_: 0))
+        assert await other.echo() == 0
+        assert not asked.done()
+        result = await asked
+    assert numbers(result) == (0xA702, 0, 3_000, 0)
+    assert len(result.failed_sop_instance_uids) == 1_000
+    assert result.comment == "The caller does not take its SOP class"
 
 
 async def begin_get(caller):
@@ -223,7 +293,10 @@ async def test_a_destination_that_refuses_the_connection_fails_all():
         pass
     house.plan = plan(closed_port, instances(3))
     async with listening(house) as (_, port), associated(port) as requestor:
-        assert numbers(await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")) == (0xA702, 0, 3, 0)
+        result = await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")
+        assert numbers(result) == (0xA702, 0, 3, 0)
+        assert result.failed_sop_instance_uids == ("2.25.1", "2.25.2", "2.25.3")
+        assert result.comment == "The destination could not be reached (refused)"
         assert await requestor.echo() == 0
 
 
@@ -236,6 +309,8 @@ async def test_a_destination_that_takes_some_is_counted():
         async with listening(house) as (_, port), associated(port) as requestor:
             result = await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")
     assert numbers(result) == (0xB000, 2, 1, 0)
+    assert result.failed_sop_instance_uids == ("2.25.1",)
+    assert result.comment == "The destination does not take its SOP class"
 
 
 @in_loop
@@ -255,6 +330,7 @@ async def test_a_destination_that_aborts_midway_fails_the_rest():
             result = await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")
             assert await requestor.echo() == 0
     assert numbers(result) == (0xA702, 0, 4, 0)
+    assert result.comment == "The destination ended the association"
 
 
 @in_loop
@@ -271,6 +347,38 @@ async def test_the_bounds_of_the_server_hold_towards_the_destination():
             async with asyncio.timeout(5):
                 result = await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")
     assert numbers(result) == (0xA702, 0, 1, 0)
+    assert result.comment == "The destination did not answer in time"
+
+
+@in_loop
+async def test_a_destination_that_answers_one_instance_no_more_is_not_asked_for_the_next():
+    there, house = House(), House()
+    there.store = lambda *_: never
+
+    async def never(_):
+        await asyncio.Event().wait()
+
+    async with listening(there) as (_, there_port):
+        house.plan = plan(there_port, instances(1_000))
+        async with (
+            listening(house, limits(reply_s=0.05)) as (_, port),
+            associated(port) as requestor,
+            asyncio.timeout(5),
+        ):
+            result = await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")
+    assert numbers(result) == (0xA702, 0, 1_000, 0)
+    assert result.comment == "The destination did not answer in time"
+
+
+@in_loop
+async def test_a_destination_that_knows_nobody_is_named_as_the_reason():
+    there, house = House(), House()
+    there.associate = lambda *_: AssociateReject(result=1, source=1, reason=3)
+    async with listening(there) as (_, there_port):
+        house.plan = plan(there_port, instances(1))
+        async with listening(house) as (_, port), associated(port) as requestor:
+            result = await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")
+    assert result.comment == "The destination refuses: calling AE title not recognized"
 
 
 @in_loop
@@ -285,6 +393,7 @@ async def test_a_destination_outside_the_gate_is_never_dialled():
         async with listening(house) as (_, port), associated(port) as requestor:
             result = await move(requestor, STUDY_ROOT_MOVE, b"", "THERE")
     assert numbers(result) == (0xA702, 0, 2, 0)
+    assert result.comment == "The destination may not be dialled"
     assert not there.peers
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from doorward.archive.blobs.reader import Glance
 from doorward.archive.blobs.store import BlobStore
 from doorward.archive.index.entry import HeldInstance, HeldStudy
 from doorward.archive.index.index import Index
@@ -20,9 +21,10 @@ from doorward.archive.index.levels import (
     Level,
 )
 from doorward.dicom.attributes import Attribute, DataSetView
-from doorward.dicom.part10 import read_file_meta
+from doorward.dicom.part10 import PREAMBLE_BYTES, PREFIX, read_file_meta
 from doorward.errors import LimitExceeded, PeerProtocolError
 from doorward.limits import Limits
+from doorward.net.begun import AtHand
 from doorward.net.transfer import Source
 
 UNIQUE_KEYS = {
@@ -34,6 +36,11 @@ UNIQUE_KEYS = {
 _NONE = Attribute("UI")
 #: What ``ingest`` writes before a data set is shorter; what another version wrote may be as long as it may.
 _OUR_META_BYTES = 1_024
+
+
+#: Preamble, prefix and (0002,0000) File Meta Information Group Length, which always comes first (PS3.10 section 7.1).
+_TO_GROUP_LENGTH = PREAMBLE_BYTES + 16
+_GROUP_LENGTH = PREFIX + b"\x02\0\0\0UL\x04\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +116,7 @@ class Rewriter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredInstance:
+class StoredInstance(AtHand):
     """One instance of the archive on its way out, as it came in."""
 
     held: HeldInstance = field(repr=False)
@@ -147,6 +154,19 @@ class StoredInstance:
         """Return it in one of these syntaxes; None where it can be written in none of them."""
         return None if self.rewriter is None else self.rewriter.written_in(self.held, accepted)
 
+    def at_once(self) -> bytes | None:
+        """Return the data set where it is in memory and no longer than a chunk. Raises StorageError."""
+        shelf = self.blobs.shelf
+        with Glance(shelf, self.held.digest) as blob:
+            self.begun()
+            if blob.size_bytes > shelf.limits.blob_chunk_bytes:
+                return None
+            head = blob.read(0, min(blob.size_bytes, _TO_GROUP_LENGTH))
+            begin = None if head is None else _end_of_meta(head)
+            if begin is None or begin > blob.size_bytes:
+                return None
+            return blob.read(begin, blob.size_bytes - begin)
+
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the data set. Raises StorageError."""
         async with self.blobs.open_blob(self.held.digest) as reader:
@@ -160,3 +180,10 @@ class StoredInstance:
                 begin = read_file_meta(head, limits).data_set_offset
             async for piece in reader.chunks(begin):
                 yield piece
+
+
+def _end_of_meta(head: bytes) -> int | None:
+    """Return where the data set begins, by what ``ingest`` wrote before it; None where that is to be looked at."""
+    if len(head) < _TO_GROUP_LENGTH or not head.startswith(_GROUP_LENGTH, PREAMBLE_BYTES):
+        return None
+    return _TO_GROUP_LENGTH + int.from_bytes(head[-4:], "little")

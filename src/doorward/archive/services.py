@@ -217,7 +217,6 @@ class DicomServices(Application):
         identity = self._who(peer)
         standing = self.callers.ended(peer)
         record = self._records.pop(peer.id, None)
-        self._running.pop(peer.id, None)
         if record is not None and standing is not None:
             outcome = Ending.SUCCESS if in_order else Ending.FAILED
             reason = "" if identity is not None else "revoked, or expired"
@@ -363,8 +362,11 @@ class DicomServices(Application):
         """Record what has left."""
         record = self._running.pop(peer.id, None)
         if record is not None:
+            running = peer.session.sub_operations
             outcome = Ending.FAILED if failed else Ending.SUCCESS
             reason = f"{failed} failed" if failed else ""
+            if failed and running is not None:
+                reason += f": {running.tally.reason}"
             self._note(replace(record, outcome=outcome, instances=completed, reason=reason))
 
 

@@ -18,9 +18,13 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from doorward.errors import LocalProtocolError
+from doorward.dicom.attributes import read_attributes
+from doorward.dicom.part10 import syntax_of
+from doorward.errors import LimitExceeded, LocalProtocolError, PeerProtocolError
+from doorward.net.begun import AtHand, Begun
 from doorward.net.client import Requestor
 from doorward.net.connection import Connection
+from doorward.net.tally import FAILED_SOP_INSTANCE_UID_LIST
 from doorward.wire.command import (
     CGetRequest,
     CGetResponse,
@@ -67,7 +71,7 @@ OnStore = Callable[[AcceptedContext, CStoreRequest], Receiver | int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
+class Instance(AtHand):
     """One composite instance, ready to be sent in its own transfer syntax."""
 
     sop_class_uid: str
@@ -75,11 +79,12 @@ class Instance:
     transfer_syntax_uid: str
     data_set: bytes = field(repr=False)
 
+    def at_once(self) -> bytes | None:
+        """Return the data set where it is worth one write only."""
+        return self.data_set if len(self.data_set) <= _PIECE else None
+
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the data set in pieces that are worth a write."""
-        if len(self.data_set) <= _PIECE:
-            yield self.data_set
-            return
         view = memoryview(self.data_set)
         for at in range(0, len(view), _PIECE):
             yield bytes(view[at : at + _PIECE])
@@ -139,19 +144,27 @@ class RetrieveResult:
     completed: int
     failed: int
     warning: int
+    #: Error Comment (0000,0902): free text of the peer, which may hold patient data.
+    comment: str = field(default="", repr=False)
+    #: Failed SOP Instance UID List (0008,0058), where the peer has sent one.
+    failed_sop_instance_uids: tuple[str, ...] = ()
 
 
 async def store(
     requestor: Requestor,
-    instance: Source,
+    instance: Source | Begun,
     *,
     move_originator: tuple[str, int] | None = None,
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Send one instance and return the status of C-STORE.
 
     Raises LocalProtocolError when no context with its SOP class and transfer syntax was accepted; otherwise like
-    ``Requestor.perform``. ``move_originator``: AE title and message id of the C-MOVE that this belongs to.
+    ``Requestor.perform``. ``move_originator``: AE title and message id of the C-MOVE that this belongs to. ``meanwhile``
+    is done while the answer is on its way.
     """
+    begun = instance if isinstance(instance, Begun) else Begun(instance)
+    instance = begun.source
     context = requestor.context_for(instance.sop_class_uid, instance.transfer_syntax_uid)
     if context is None:
         raise LocalProtocolError(
@@ -169,34 +182,53 @@ async def store(
             move_originator_message_id=originator_id,
         )
 
-    await send_request(requestor, context, make, operation, instance.pieces())
+    await begun.read()
+    await _send_request(requestor, context, make, operation, begun, meanwhile)
     return operation.status
 
 
-async def send_request(
+async def _send_request(
     requestor: Requestor,
     context: AcceptedContext,
     make: Callable[[int], CStoreRequest],
     operation: "_Store",
-    pieces: AsyncIterable[bytes],
+    begun: Begun,
+    meanwhile: Callable[[], Awaitable[None]] | None,
 ) -> None:
     """Send a request whose data set is streamed: no more than one piece is queued beyond what the transport holds."""
     connection = requestor.connection
     requestor.begin(operation)
     try:
-        await send_streamed(
-            connection, context, make(requestor.next_message_id()), pieces, requestor.writable
-        )
+        request = make(requestor.next_message_id())
+        await send_begun(connection, context, request, begun, requestor.writable)
+        if meanwhile is not None:
+            await meanwhile()
     except BaseException:
         requestor.give_up(operation)
         raise
     await requestor.finish(operation)
 
 
+async def send_begun(
+    connection: Connection,
+    context: AcceptedContext,
+    request: CStoreRequest | bytes,
+    begun: Begun,
+    writable: Callable[[], Awaitable[object]],
+) -> None:
+    """Send a request, encoded already or not, and its data set; raises like ``send_streamed``."""
+    if begun.whole is None:
+        await send_streamed(connection, context, request, begun.pieces(), writable)
+        return
+    connection.association.send_message(context.id, request)
+    connection.association.send_fragment(context.id, begun.whole, is_last=True)
+    connection.flush()
+
+
 async def send_streamed(
     connection: Connection,
     context: AcceptedContext,
-    request: CStoreRequest,
+    request: CStoreRequest | bytes,
     pieces: AsyncIterable[bytes],
     writable: Callable[[], Awaitable[object]],
 ) -> None:
@@ -258,7 +290,7 @@ async def move(
     context = requestor.context_for(abstract_syntax)
     if context is None:
         raise LocalProtocolError(f"the peer did not accept a context for {abstract_syntax}")
-    operation = _Retrieve(CMoveResponse)
+    operation = _Retrieve(requestor, CMoveResponse)
     await requestor.perform(
         context,
         lambda message_id: CMoveRequest(
@@ -292,19 +324,31 @@ class _Store:
 class _Retrieve:
     """C-MOVE, and the responses of C-GET."""
 
-    def __init__(self, response: type[CGetResponse] | type[CMoveResponse]) -> None:
+    def __init__(
+        self, requestor: Requestor, response: type[CGetResponse] | type[CMoveResponse]
+    ) -> None:
+        self._requestor = requestor
         self._response = response
         self._last: CGetResponse | CMoveResponse | None = None
+        self._context_id = 0
+        self._identifier = bytearray()
         self.is_done = False
 
     def command(self, context_id: int, command: Command) -> None:
         """Take a response; pending ones report progress."""
         if isinstance(command, self._response) and not self.is_done:
-            self._last = command
-            self.is_done = command.status not in (0xFF00, 0xFF01)
+            self._last, self._context_id = command, context_id
+            self._identifier.clear()
+            self.is_done = command.status not in (0xFF00, 0xFF01) and not command.has_data_set
 
     def fragment(self, fragment: Fragment, is_last: bool) -> None:
-        """The list of failed instances (0008,0058) is dropped: nobody asked for it yet."""
+        """Keep the identifier of the final response; one that is too long is dropped."""
+        if self._last is None or self._last.status in (0xFF00, 0xFF01):
+            return
+        most = self._requestor.connection.limits.identifier_bytes
+        if len(self._identifier) + len(fragment) <= most:
+            self._identifier += fragment
+        self.is_done = is_last
 
     def result(self) -> RetrieveResult:
         """Return what the final response says."""
@@ -314,15 +358,29 @@ class _Retrieve:
             completed=self._last.number_of_completed_suboperations or 0,
             failed=self._last.number_of_failed_suboperations or 0,
             warning=self._last.number_of_warning_suboperations or 0,
+            comment=self._last.error_comment,
+            failed_sop_instance_uids=self._failed(),
         )
+
+    def _failed(self) -> tuple[str, ...]:
+        context = self._requestor.connection.association.contexts.get(self._context_id)
+        if context is None or not self._identifier:
+            return ()
+        wanted = (FAILED_SOP_INSTANCE_UID_LIST,)
+        syntax = syntax_of(context.transfer_syntax)
+        try:
+            found = read_attributes(bytes(self._identifier), syntax, wanted)
+        except (PeerProtocolError, LimitExceeded):
+            return ()  # the counters say all that is needed
+        named = found.get(FAILED_SOP_INSTANCE_UID_LIST)
+        return () if named is None else tuple(uid for uid in named.values if uid)
 
 
 class _Get(_Retrieve):
     """C-GET: the peer sends C-STORE requests on the same association and waits for our responses."""
 
     def __init__(self, requestor: Requestor, on_store: OnStore) -> None:
-        super().__init__(CGetResponse)
-        self._requestor = requestor
+        super().__init__(requestor, CGetResponse)
         self._on_store = on_store
         self._incoming: IncomingStore | None = None
 
@@ -338,6 +396,7 @@ class _Get(_Retrieve):
         """A piece of an instance; the response leaves with the next flush of the connection."""
         incoming = self._incoming
         if incoming is None:
+            super().fragment(fragment, is_last)
             return
         incoming.fragment(fragment)
         if is_last:

@@ -8,10 +8,38 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
+from typing import Self
 
 from doorward.archive.blobs.faults import damaged, mapped
 from doorward.archive.blobs.shelf import Shelf
 from doorward.errors import LimitExceeded, UsageError
+
+
+class Glance:
+    """An open blob of which only what is in memory anyway is read: nobody waits for a device, or for a thread.
+
+    Raises StorageError, of kind ``missing`` where it is not there. To be used with ``with``.
+    """
+
+    __slots__ = ("_disk", "_handle", "size_bytes")
+
+    def __init__(self, shelf: Shelf, digest: str) -> None:
+        path = shelf.path_of(digest)
+        self._disk = shelf.disk
+        with mapped("read", path):
+            self._handle = shelf.disk.open(path)
+            self.size_bytes = shelf.disk.size_of(self._handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._disk.close(self._handle)
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        """Return so many bytes from there, None where they are not all in memory."""
+        found = self._disk.read_ready(self._handle, length, offset)
+        return found if found is not None and len(found) == length else None
 
 
 class BlobReader:
