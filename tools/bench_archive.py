@@ -18,7 +18,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "src"))
 
 from bench import machine, measured, verdict
 from measures import archive_ingest, archive_queries, archive_retrieval
-from measures.archive_peers import Contestant, dcmqrscp, debian_orthanc, doorward
+from measures.archive_peers import Contestant, behind_nginx, dcmqrscp, debian_orthanc, doorward
 from measures.figures import Row, table
 from measures.processes import ROOT, peak_kib, program
 
@@ -80,9 +80,13 @@ class Bench:
 
     def _retrieval(self) -> Iterator[Row]:
         by_name = {one.name: one for one in self._contestants()}
-        return archive_retrieval.measure(
-            by_name["doorward"], by_name.get("Orthanc"), rounds=self._rounds, scale=self._scale
-        )
+        ours, theirs, theirs_tls = by_name["doorward"], by_name.get("Orthanc"), None
+        with ExitStack() as stack:
+            if theirs is not None and program("nginx") is not None:
+                theirs_tls = stack.enter_context(behind_nginx(self._folder / "nginx", theirs))
+            yield from archive_retrieval.measure(
+                ours, theirs, theirs_tls, rounds=self._rounds, scale=self._scale
+            )
 
     def _queries(self) -> Iterator[Row]:
         """Fill two archives of their own, and ask them."""

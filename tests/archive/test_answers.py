@@ -4,12 +4,14 @@ import io
 
 import pydicom
 import pytest
+from hypothesis import given, settings
 
 from doorward.archive.answers import AnswerWriter
 from doorward.archive.index.levels import Level
 from doorward.dicom.attributes import Attribute
 from doorward.dicom.walk import Syntax
 from index_entries import view
+from kept_views import STUDY_UID, TAGS, kept, study_views
 
 PATIENT_NAME = 0x00100010
 ROWS = 0x00280010
@@ -68,3 +70,23 @@ def test_a_value_that_is_too_long_for_its_vr_is_passed_on():
     raw = writer.write(found)
 
     assert b"x" * 200 in raw
+
+
+@pytest.mark.parametrize("syntax", list(Syntax))
+@settings(max_examples=30)
+@given(study_views())
+def test_what_the_index_keeps_is_written_as_if_it_were_decoded(syntax, drawn):
+    found, made = drawn
+    asked = {*TAGS, STUDY_UID, 0x00080061, 0x00201206, 0x00080001}
+    writer = AnswerWriter(asked, Level.STUDY, "DOORWARD", syntax)
+    assert writer.write(kept(found, made)) == writer.write(dict(kept(found, made)))
+
+
+def test_one_writer_takes_text_of_every_kind_in_turn():
+    writer = AnswerWriter({0x00104000}, Level.STUDY, "DOORWARD", Syntax.EXPLICIT_LITTLE)
+    for text in ("plain", "M\u00fcller \u5c71", 'said "no"', "x" * 300, "\u5c71" * 100, "odd"):
+        one = kept(view({"PatientComments": text}))
+        read = _read(writer.write(one), Syntax.EXPLICIT_LITTLE)
+        read.decode()
+        assert read.PatientComments == text
+        assert ("SpecificCharacterSet" in read) is not text.isascii()

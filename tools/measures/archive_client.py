@@ -69,6 +69,8 @@ class _Stream:
         if self._start:
             self._buffer[:rest] = self._buffer[self._start : self._end]
             self._start, self._end = 0, rest
+        # A peer that sends with Nagle's algorithm must not wait for us; Linux forgets it (tcp(7)).
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         count = self._sock.recv_into(self._buffer[self._end :])
         if not count:
             raise Broken("the connection was closed")
@@ -111,8 +113,6 @@ class Line:
         """Yield context, command set, and whether the data set that follows it has been passed over."""
         command = b""
         while True:
-            # A peer that sends with Nagle's algorithm must not wait for us; Linux forgets it (tcp(7)).
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             pdu_type, left = _PDU.unpack(self._stream.take(_PDU.size))
             if pdu_type != PduType.DATA_TF:
                 raise Broken(f"a PDU of type {pdu_type} came")

@@ -7,7 +7,6 @@ for QIDO, Orthanc plain HTTP, as each does where nothing else is set.
 
 import http.client
 import io
-import json
 import ssl
 import time
 import zipfile
@@ -34,6 +33,8 @@ LISTED = (1, 1)
 #: Issue 5.
 TARGET_EXACT, TARGET_LIST, MOST_P99_MS = 10.0, 5.0, 10.0
 _ZIPPED = 1_000
+#: Study Instance UID as each answer of QIDO-RS has it (PS3.18 Table 10.6.3-3).
+_STUDY_UID = b'"0020000D"'
 #: Keyword of QIDO -> tag and VR for C-FIND.
 _KEYS = {
     "StudyInstanceUID": (0x0020_000D, "UI"),
@@ -161,6 +162,7 @@ def qido(one: Contestant, keys: Sequence[Keys]) -> Asked:
     """Ask by QIDO-RS; a list that comes in pages is read to its end."""
     asked = Asked()
     connection = connection_to(one)
+    connection.connect()  # as the association of ``find``, before the clock starts
     for wanted in keys:
         begun = time.perf_counter()
         asked.answers += _pages(connection, wanted)
@@ -179,7 +181,8 @@ def _pages(connection: http.client.HTTPConnection, wanted: Keys) -> int:
         body = answer.read()
         if answer.status not in (http.client.OK, http.client.NO_CONTENT):
             raise Broken(f"QIDO was answered with {answer.status}")
-        found = len(json.loads(body)) if body else 0
+        # To parse it takes longer than ours takes to write it. Each study has one such attribute, and its value has none.
+        found = body.count(_STUDY_UID)
         answers += found
         # Warning 299 of PS3.18 section 8.3.4.4: more of it is there.
         if not found or not answer.getheader("Warning"):

@@ -200,7 +200,7 @@ class _Writer:
         )
         uri = self.uri_of(bulk) if is_asked else None
         if uri is not None:
-            yield b',"BulkDataURI":' + _json(uri).encode()
+            yield b',"BulkDataURI":' + encode_string(uri).encode()
         elif vr in BASE64_VRS:
             yield b',"InlineBinary":"'
             yield from self._base64(bulk, level.syntax)
@@ -246,22 +246,26 @@ def _swapped(chunk: bytes, width: int) -> bytes:
     return bytes(swapped)
 
 
-def _json(text: str) -> str:
+def encode_string(text: str) -> str:
+    """Return text as a JSON string, beyond ASCII as it is."""
     return _ENCODE(text)
 
 
 def _text(text: str) -> str:
-    return _json(text) if text else "null"
+    return encode_string(text) if text else "null"
 
 
 def _name(text: str) -> str:
+    if "=" not in text:  # nearly always
+        name = text.strip(" \0")
+        return f'{{"Alphabetic":{encode_string(name)}}}' if name else "null"
     groups = zip(GROUPS, component_groups(text), strict=False)
-    members = [f'"{group}":{_json(name)}' for group, name in groups if name]
+    members = [f'"{group}":{encode_string(name)}' for group, name in groups if name]
     return f"{{{','.join(members)}}}" if members else "null"
 
 
 def _integer(text: str) -> str:
-    return text if abs(int(text)) <= _MOST_EXACT_INTEGER else _json(text)
+    return text if abs(int(text)) <= _MOST_EXACT_INTEGER else encode_string(text)
 
 
 def _float(number: float) -> str:
@@ -270,6 +274,8 @@ def _float(number: float) -> str:
 
 def _number_string(text: str) -> str:
     """Return the text of a DS or IS as a number if it is one that every reader holds exactly."""
+    if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= _MOST_EXACT_DIGITS:
+        return text  # nearly always
     match = _JSON_NUMBER.fullmatch(text)
     if match is None:
         return _text(text)
@@ -278,7 +284,7 @@ def _number_string(text: str) -> str:
     is_exact = (
         len(digits) <= _MOST_EXACT_DIGITS and math.isfinite(value) and bool(value) == bool(digits)
     )
-    return text if is_exact else _json(text)
+    return text if is_exact else encode_string(text)
 
 
 _WRITE: dict[str, Callable[[str], str]] = {
@@ -289,7 +295,8 @@ _WRITE: dict[str, Callable[[str], str]] = {
 }
 
 
-_PLAIN_VRS = TEXT_VRS - _WRITE.keys()
+#: VRs whose values are JSON strings as they are.
+PLAIN_VRS = TEXT_VRS - _WRITE.keys()
 
 
 def encode_view(view: DataSetView) -> str:
@@ -310,7 +317,7 @@ def encode_member(tag: int, attribute: Attribute) -> str:
 
 def _encode_attribute(attribute: Attribute) -> str:
     vr, texts, items = attribute
-    if vr in _PLAIN_VRS and len(texts) == 1 and texts[0]:
+    if vr in PLAIN_VRS and len(texts) == 1 and texts[0]:
         return f'{{"vr":"{vr}","Value":[{_ENCODE(texts[0])}]}}'  # nearly always
     if vr == "SQ":
         values = ",".join(map(encode_view, items))

@@ -84,6 +84,7 @@ def test_answers_that_are_left_out_are_not_read(connection):
     connection.set_trace_callback(statements.append)
     assert pages(connection, page=2, numbers=100, limit=1, offset=8) == [[9]]
     connection.set_trace_callback(None)
+    assert any("LIMIT 1 OFFSET 8" in text for text in statements)
     assert any("[9]" in text for text in statements)
     assert not any("[1" in text for text in statements)
 
@@ -127,6 +128,19 @@ def test_no_more_is_decoded_than_is_wanted_and_what_is_compared_again(connection
     assert set(one) == {0x0020000D}
     [one, *_] = narrow(keys={"PatientName": "*e^*"}, wanted=()).all_of(connection, 10)
     assert set(one) == {0x00100010}
+
+
+def test_of_a_study_only_its_text_is_read_where_nothing_else_is_wanted(connection):
+    statements = []
+    connection.set_trace_callback(statements.append)
+    [first] = narrow(wanted=(0x0020000D,), limit=1).all_of(connection, 10)
+    [second] = narrow(wanted=(0x0020000D, 0x00201206), limit=1).all_of(connection, 10)
+    connection.set_trace_callback(None)
+    columns = [text.partition("SELECT s.")[2].partition(" FROM")[0] for text in statements]
+    assert columns[1] == "view"
+    assert "s.modalities" in columns[3]
+    assert (set(first), first.made) == ({0x0020000D}, {})
+    assert second[0x00201206].values == ("1",)
 
 
 def test_the_end_is_known_when_the_last_page_was_read(connection):

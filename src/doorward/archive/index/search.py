@@ -9,10 +9,10 @@ invisible is not shown.
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from itertools import islice
 from typing import Any
 
 from doorward.access.policy import Restriction
+from doorward.archive.index.kept import KeptView
 from doorward.archive.index.levels import (
     INSTANCES_OF_SERIES,
     INSTANCES_OF_STUDY,
@@ -72,13 +72,17 @@ class Search:
         self._at = 0
         self._last = _LATEST
         self._has_more = limit is None or limit > 0
-        self._page_sql = _page_sql(self._plan)
         self._wanted = None if wanted is None else frozenset(wanted)
         if self._wanted is not None and not self._plan.is_exact:
             self._wanted |= {key.tag for key in query.keys}  # they are compared again
         self._adds_study = level is not Level.PATIENT and (
             self._wanted is None or not self._wanted.isdisjoint(_OF_STUDY)
         )
+        #: Nothing is added to what is kept of the study.
+        self._is_bare = (
+            level is Level.STUDY and not self._adds_study and not self._plan.wants_patient_counts
+        )
+        self._page_sql = _page_sql(self._plan, is_bare=self._is_bare)
 
     @property
     def is_narrow(self) -> bool:
@@ -99,12 +103,6 @@ class Search:
                     return []
                 self._find_numbers(connection)
                 continue
-            if self._skip and self._plan.is_exact:
-                # Each number is an answer, so none has to be read to be left out.
-                passed = min(self._skip, len(self._numbers) - self._at)
-                self._skip -= passed
-                self._at += passed
-                continue
             page = self._numbers[self._at : self._at + self._limits.index_page]
             self._at += len(page)
             answers = self._fitting(self._views(connection, page))
@@ -119,7 +117,8 @@ class Search:
         is_few = self._plan.is_exact and self._left is not None and self._left <= most
         while not self.is_over:
             if self._at >= len(self._numbers):
-                self._find_numbers(connection, most + self._skip + 1)
+                passed = 0 if self._plan.is_exact else self._skip
+                self._find_numbers(connection, most + passed + 1)
             if self._has_more and not is_few:
                 return None
             answers += self.next_page(connection)
@@ -143,8 +142,12 @@ class Search:
         number = f"{_ALIAS[plan.level]}.number"
         # In one go at most as many as are wanted, where each of them will be shown.
         most = min(most or self._limits.index_numbers, self._limits.index_numbers)
-        if plan.is_exact and self._left is not None:
-            most = min(most, self._left + self._skip)
+        passed = 0
+        if plan.is_exact:
+            # Each number is an answer, so none has to be read to be left out.
+            passed, self._skip = self._skip, 0
+            if self._left is not None:
+                most = min(most, self._left)
         distinct = "DISTINCT " if plan.is_distinct else ""
         if plan.order is Order.RECEIVED:
             after = Sql(f"{number} > ?", (self._last[1],))
@@ -154,8 +157,8 @@ class Search:
             columns, by = f"s.study_day, {number}", f"s.study_day DESC, {number} DESC"
         found = connection.execute(
             f"SELECT {distinct}{columns} FROM {plan.source} WHERE {plan.where.text} AND {after.text}"  # noqa: S608
-            f" ORDER BY {by} LIMIT ?",
-            (*plan.where.values, *after.values, most),
+            f" ORDER BY {by} LIMIT ? OFFSET ?",
+            (*plan.where.values, *after.values, most, passed),
         ).fetchall()
         self._numbers = [number for _, number in found]
         self._at = 0
@@ -174,33 +177,45 @@ class Search:
         # These are numbers of ours: as JSON, so that a page of any size is one statement.
         values = (json.dumps(list(numbers)), *self._page_sql.values)
         rows = connection.execute(self._page_sql.text, values)
-        known: dict[int, dict[int, Attribute]] = {}
+        if self._is_bare:
+            wanted = self._wanted
+            return [KeptView(text, wanted) for (text,) in rows]
+        if self._plan.level is Level.PATIENT:
+            return [self._patient_view(row) for row in rows]
+        known: dict[int, KeptView] = {}
         return [self._view(row, known) for row in rows]
 
-    def _view(self, row: tuple[Any, ...], known: dict[int, dict[int, Attribute]]) -> DataSetView:
-        cells = iter(row)
-        number, text, modalities, classes, count_series, count_instances = islice(cells, 6)
-        counts = next(cells)
+    def _patient_view(self, row: tuple[Any, ...]) -> DataSetView:
+        view = decode_view(row[1], self._wanted)
+        kept = {tag: a for tag, a in view.items() if level_of(tag) is Level.PATIENT}
+        return kept | _patient_counts(row[6])
+
+    def _view(self, row: tuple[Any, ...], known: dict[int, KeptView]) -> KeptView:
+        number = row[0]
         view = known.get(number)
         if view is None:
-            view = decode_view(text, self._wanted)
-            if self._plan.level is Level.PATIENT:
-                view = {tag: a for tag, a in view.items() if level_of(tag) is Level.PATIENT}
-            elif self._adds_study:
-                view[MODALITIES_IN_STUDY] = _listed("CS", modalities)
-                view[SOP_CLASSES_IN_STUDY] = _listed("UI", classes)
-                view[SERIES_OF_STUDY] = _count(count_series)
-                view[INSTANCES_OF_STUDY] = _count(count_instances)
-            if counts:
-                numbers = json.loads(counts)
-                view.update(zip(PATIENT_COUNTS, map(_count, numbers), strict=True))
-            known[number] = view
-        for text in cells:
-            if isinstance(text, int):
-                view[INSTANCES_OF_SERIES] = _count(text)
-            else:
-                view = view | decode_view(text, self._wanted)
+            view = known[number] = KeptView(row[1], self._wanted, self._made(row))
+        if self._plan.level >= Level.SERIES:
+            text, instances = row[7:9]
+            view = KeptView(text, self._wanted, {INSTANCES_OF_SERIES: _count(instances)}, view)
+        if self._plan.level is Level.IMAGE:
+            view = KeptView(row[9], self._wanted, {}, view)
         return view
+
+    def _made(self, row: tuple[Any, ...]) -> dict[int, Attribute]:
+        made = _patient_counts(row[6])
+        if self._adds_study:
+            made[MODALITIES_IN_STUDY] = _listed("CS", row[2])
+            made[SOP_CLASSES_IN_STUDY] = _listed("UI", row[3])
+            made[SERIES_OF_STUDY] = _count(row[4])
+            made[INSTANCES_OF_STUDY] = _count(row[5])
+        return made
+
+
+def _patient_counts(cell: str) -> dict[int, Attribute]:
+    if not cell:
+        return {}
+    return dict(zip(PATIENT_COUNTS, map(_count, json.loads(cell)), strict=True))
 
 
 def _listed(vr: str, cell: str) -> Attribute:
@@ -211,8 +226,8 @@ def _count(number: int) -> Attribute:
     return Attribute("IS", (str(number),))
 
 
-def _page_sql(plan: Plan) -> Sql:
-    """Return the statement for the rows of one page, in the order of its numbers."""
+def _page_sql(plan: Plan, *, is_bare: bool) -> Sql:
+    """Return the statement for the rows of one page, in the order of its numbers; ``is_bare``: the view only."""
     seen = plan.restriction("s")
     counts = Sql("''")
     if plan.wants_patient_counts:
@@ -223,6 +238,8 @@ def _page_sql(plan: Plan) -> Sql:
         )
         counts = Sql(text, inner.values)
     columns = f"s.number, s.view, s.modalities, s.sop_classes, s.series, s.instances, {counts.text}"
+    if is_bare:
+        columns = "s.view"
     if plan.level >= Level.SERIES:
         columns += ", e.view, e.instances"
     if plan.level is Level.IMAGE:

@@ -8,7 +8,7 @@ Upper levels may be left out of the path: every search is relational. DICOM XML 
 """
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +20,6 @@ from doorward.archive.archive import Archive
 from doorward.archive.asking import Answers, Asking, Part, answerable
 from doorward.archive.index.levels import (
     SERIES_INSTANCE_UID,
-    SOP_INSTANCE_UID,
     STUDY_INSTANCE_UID,
     Level,
     level_of,
@@ -28,16 +27,12 @@ from doorward.archive.index.levels import (
 from doorward.archive.index.plan import Order
 from doorward.archive.web.answering import accepted, base_of, head_of, streamed, uid_in
 from doorward.archive.web.caller import caller_of
+from doorward.archive.web.qido_answers import Shown
 from doorward.archive.web.query_parameters import Search, parse_search
 from doorward.archive.web.refusals import refusal
-from doorward.dicom.attributes import Attribute, DataSetView
-from doorward.dicom.json_model import encode_member, encode_view
-from doorward.dicom.tags import keyword_of, vr_of
-from doorward.dicom.values import SPECIFIC_CHARACTER_SET
+from doorward.dicom.tags import keyword_of
 from doorward.web.accept import DICOM_JSON, JSON, Form, select
 
-_RETRIEVE_URL = 0x00081190
-_INSTANCE_AVAILABILITY = 0x00080056
 _TAG_OF_LEVEL = {"study": STUDY_INSTANCE_UID, "series": SERIES_INSTANCE_UID}
 _FORMS = (Form(media_type=DICOM_JSON), Form(media_type=JSON))
 _NOT_ACCEPTABLE = f"searches are answered as {DICOM_JSON} only; DICOM XML is not supported"
@@ -56,8 +51,6 @@ IF_KNOWN: dict[Level, tuple[int, ...]] = {
     Level.SERIES: (0x00080201, 0x0008103E, 0x00400244, 0x00400245, 0x00400275),
     Level.IMAGE: (0x00080201, 0x00280008, 0x00280010, 0x00280011, 0x00280100),
 }
-_ONLINE = Attribute("CS", ("ONLINE",))
-_UIDS = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
 
 
 def routes(archive: Archive) -> list[Route]:
@@ -158,7 +151,7 @@ def _levels_of(level: Level, keys: Mapping[int, str]) -> tuple[Level, ...]:
 # --- answers ------------------------------------------------------------------------------------------------------------
 
 
-async def _array(answers: Answers, shown: "_Shown") -> AsyncGenerator[bytes, None]:
+async def _array(answers: Answers, shown: Shown) -> AsyncGenerator[bytes, None]:
     """Yield the answers as one JSON array, a page at a time."""
     before = "["
     async for page in answers.pages():
@@ -168,76 +161,12 @@ async def _array(answers: Answers, shown: "_Shown") -> AsyncGenerator[bytes, Non
     yield b"[]" if before == "[" else b"]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
-    """Which attributes of a match are returned."""
-
-    base: str
-    level: Level
-    #: Returned in any case, empty where they are not known.
-    always: frozenset[int]
-    if_known: frozenset[int]
-    is_all: bool
-    #: Tag -> what is written where it is not known, in the order of tags.
-    parts: Mapping[int, str]
-
-    @property
-    def needed(self) -> Collection[int] | None:
-        """What a match must have to be shown; None: all that is known."""
-        return None if self.is_all else self.always | self.if_known | _UIDS
-
-    def text(self, found: DataSetView) -> str:
-        """Return one answer as JSON."""
-        if self.is_all:
-            return encode_view(self.view(found))
-        made = {
-            _RETRIEVE_URL: Attribute("UR", (self._url(found),)),
-            _INSTANCE_AVAILABILITY: _ONLINE,
-        }
-        members = []
-        for tag, otherwise in self.parts.items():
-            attribute = made.get(tag) or found.get(tag)
-            members.append(otherwise if attribute is None else encode_member(tag, attribute))
-        text = f"{{{','.join(filter(None, members))}}}"
-        # The character set is named where something needs one; its place is found the slow way.
-        return text if text.isascii() else encode_view(self.view(found))
-
-    def view(self, found: DataSetView) -> DataSetView:
-        """Return one answer."""
-        shown = {tag: found[tag] if tag in found else Attribute(vr_of(tag)) for tag in self.always}
-        more = found if self.is_all else self.if_known
-        shown |= {tag: found[tag] for tag in more if tag in found}
-        shown[_RETRIEVE_URL] = Attribute("UR", (self._url(found),))
-        shown[_INSTANCE_AVAILABILITY] = _ONLINE
-        if not all(map(_is_ascii, shown.values())):
-            shown[SPECIFIC_CHARACTER_SET] = Attribute("CS", ("ISO_IR 192",))
-        return shown
-
-    def _url(self, found: DataSetView) -> str:
-        url = f"{self.base}/studies/{found[STUDY_INSTANCE_UID].values[0]}"
-        if self.level >= Level.SERIES:
-            url += f"/series/{found[SERIES_INSTANCE_UID].values[0]}"
-        if self.level is Level.IMAGE:
-            url += f"/instances/{found[SOP_INSTANCE_UID].values[0]}"
-        return url
-
-
-def _shown(base: str, level: Level, search: Search, levels: Iterable[Level]) -> _Shown:
+def _shown(base: str, level: Level, search: Search, levels: Iterable[Level]) -> Shown:
     asked = frozenset(tag for tag in search.query.asked if level_of(tag) <= level)
-    always = asked.union(*(ALWAYS[one] for one in levels))
-    if_known = frozenset[int]().union(*(IF_KNOWN[one] for one in levels))
-    tags = sorted({*always, *if_known, _RETRIEVE_URL, _INSTANCE_AVAILABILITY})
-    return _Shown(
+    return Shown(
         base=base,
         level=level,
-        always=always,
-        if_known=if_known,
+        always=asked.union(*(ALWAYS[one] for one in levels)),
+        if_known=frozenset[int]().union(*(IF_KNOWN[one] for one in levels)),
         is_all=search.includes_all,
-        parts={t: encode_member(t, Attribute(vr_of(t))) if t in always else "" for t in tags},
-    )
-
-
-def _is_ascii(attribute: Attribute) -> bool:
-    return all(value.isascii() for value in attribute.values) and all(
-        _is_ascii(inner) for item in attribute.items for inner in item.values()
     )
