@@ -152,6 +152,9 @@ class ForgetfulDisk:
     def read_ready(self, handle: int, length: int, offset: int) -> bytes | None:
         return None
 
+    def read_ready_into(self, handle: int, room: memoryview, offset: int) -> int:
+        return 0
+
     def will_need(self, path: str) -> None:
         pass
 

@@ -15,6 +15,7 @@ from doorward.access.journal.record import Outcome as Ending
 from doorward.access.policy import NOT_THIS_STUDY, decide, hides_studies
 from doorward.access.rules import Rules
 from doorward.access.volume import Allowance, Volume, allowances
+from doorward.archive.blobs.reader import Rooms
 from doorward.archive.blobs.store import BlobStore
 from doorward.archive.index.entry import HeldInstance, HeldStudy
 from doorward.archive.index.index import Index
@@ -190,8 +191,9 @@ class Giving:
         except StorageError:
             return Refusal(why=Why.STORAGE, reason="The storage has failed")
         following = [one.digest for one in instances[1:]] + [""]
+        rooms = Rooms(self.limits.blob_chunk_bytes)
         sent = [
-            StoredInstance(one, self.blobs, self.rewriter, after)
+            StoredInstance(one, self.blobs, self.rewriter, after, rooms)
             for one, after in zip(instances, following, strict=False)
         ]
         return Given(instances=sent, record=record)

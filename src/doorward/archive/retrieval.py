@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from doorward.archive.blobs.reader import Glance
+from doorward.archive.blobs.reader import Glance, Rooms
 from doorward.archive.blobs.store import BlobStore
 from doorward.archive.index.entry import HeldInstance, HeldStudy
 from doorward.archive.index.index import Index
@@ -124,6 +124,8 @@ class StoredInstance(AtHand):
     rewriter: Rewriter | None = field(default=None, repr=False)
     #: The blob that is sent after this one, to be read ahead; "" is none.
     following: str = field(default="", repr=False)
+    #: Shared by those that are sent one after the other.
+    rooms: Rooms | None = field(default=None, repr=False)
 
     def begun(self) -> None:
         """Let what follows be read ahead while this one is sent."""
@@ -154,7 +156,7 @@ class StoredInstance(AtHand):
         """Return it in one of these syntaxes; None where it can be written in none of them."""
         return None if self.rewriter is None else self.rewriter.written_in(self.held, accepted)
 
-    def at_once(self) -> bytes | None:
+    def at_once(self) -> bytes | memoryview | None:
         """Return the data set where it is in memory and no longer than a chunk. Raises StorageError."""
         shelf = self.blobs.shelf
         with Glance(shelf, self.held.digest) as blob:
@@ -165,7 +167,10 @@ class StoredInstance(AtHand):
             begin = None if head is None else _end_of_meta(head)
             if begin is None or begin > blob.size_bytes:
                 return None
-            return blob.read(begin, blob.size_bytes - begin)
+            length = blob.size_bytes - begin
+            if self.rooms is None:
+                return blob.read(begin, length)
+            return blob.read_into(self.rooms.free(), begin, length)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the data set. Raises StorageError."""

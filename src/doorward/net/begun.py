@@ -19,9 +19,10 @@ class AtHand:
 
     __slots__ = ()
 
-    def at_once(self) -> bytes | None:
+    def at_once(self) -> bytes | memoryview | None:
         """Return the data set where that takes no waiting; None where it is to be read by ``pieces``.
 
+        A view stays as it is for as long as somebody has it, or a part of it.
         Raises StorageError where it cannot be read at all.
         """
         return None
@@ -37,7 +38,7 @@ class Begun:
     def __init__(self, source: "Source") -> None:
         self.source = source
         #: All of it, as far as it is known to be all.
-        self.whole: bytes | None = None
+        self.whole: bytes | memoryview | None = None
         self._is_read = False
         self._ahead: list[bytes] = []
         self._rest: AsyncIterator[bytes] | None = None

@@ -35,6 +35,14 @@ _TURN_EVENTS = 64
 _ACKNOWLEDGED_BYTES = 131_072
 
 
+class _Borrowed(socket.socket):
+    """The transport's socket, for its options: uvloop's own stand-in makes a socket anew for each call. Never closed here."""
+
+    def __del__(self) -> None:
+        """Leave it open, whatever becomes of this object."""
+        self.detach()
+
+
 class Owner(Protocol):
     """Whoever answers the events of one connection."""
 
@@ -85,7 +93,7 @@ class Connection(asyncio.BaseProtocol):
         self._is_plain = self.tls is None
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-            self._quick = sock
+            self._quick = _Borrowed(sock.family, sock.type, sock.proto, fileno=sock.fileno())
             # a requestor speaks first: it has nothing to acknowledge yet
             if self.association.role is Role.ACCEPTOR:
                 self._acknowledge_quickly()
@@ -126,6 +134,9 @@ class Connection(asyncio.BaseProtocol):
         elif not isinstance(exc, OSError):
             self.fault = exc
         self._rest = b""
+        if self._quick is not None:
+            self._quick.detach()
+            self._quick = None
         self.association.receive(b"")
         self._hand_on()
         self._gone.set()
@@ -279,7 +290,8 @@ class Connection(asyncio.BaseProtocol):
             try:
                 self._quick.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             except OSError:
-                self._quick = None  # the socket is closing, or the system has no such option
+                self._quick.detach()  # the socket is closing, or the system has no such option
+                self._quick = None
 
     def _set_timer(self) -> None:
         due = self.association.deadline()

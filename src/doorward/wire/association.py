@@ -198,7 +198,7 @@ class Association:
         if data is not None:
             self._outgoing += encode_data_values(context_id, False, data, most)
 
-    def send_fragment(self, context_id: int, data: bytes, *, is_last: bool) -> None:
+    def send_fragment(self, context_id: int, data: Fragment, *, is_last: bool) -> None:
         """Queue a piece of the data set of the message begun by ``send_message`` without data.
 
         A long one is not copied, so it must stay as it is; bytes do.

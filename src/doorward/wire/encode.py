@@ -106,7 +106,7 @@ def encode_data_values(
 
 
 def encode_data_parts(
-    context_id: int, data: bytes, max_pdu_bytes: int, *, is_last: bool
+    context_id: int, data: Fragment, max_pdu_bytes: int, *, is_last: bool
 ) -> list[Fragment]:
     """Cut a piece of a data set as ``encode_data_values``, into headers and views of ``data``: without a copy of it.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from blob_stores import LIMITS, content, digest_of, opened, put, spoil
 from doorward.archive.blobs.disk import LocalDisk
-from doorward.archive.blobs.reader import Glance
+from doorward.archive.blobs.reader import Glance, Rooms
 from doorward.errors import LimitExceeded, StorageError, UsageError
 
 WHOLE = content(1, 2_500)
@@ -173,3 +173,41 @@ def test_flipped_bits_are_not_found_by_reading_but_by_verifying(tmp_path):
         asyncio.run(put(store, WHOLE))
         spoil(tmp_path / "blobs" / NAME[:2] / NAME)
         assert asyncio.run(read(store)) != WHOLE[:10]
+
+
+def test_a_room_is_used_again_only_when_nobody_has_a_view_of_it():
+    rooms = Rooms(100)
+    first = rooms.free()
+    assert rooms.free() is first
+    view = memoryview(first)[10:20]
+    part = view[2:4]
+    second = rooms.free()
+    assert second is not first
+    view.release()
+    assert rooms.free() is second
+    part.release()
+    assert rooms.free() is first
+    assert len(first) == 100
+
+
+def test_no_more_rooms_are_kept_than_are_of_use():
+    rooms = Rooms(100)
+    views = [memoryview(rooms.free()) for _ in range(9)]
+    kept = {id(view.obj) for view in views[:3]}
+    views.clear()
+    assert id(rooms.free()) in kept
+
+
+@pytest.mark.parametrize("is_warm", [True, False])
+def test_what_is_in_memory_is_read_into_a_room(folder, is_warm):
+    class Cold(LocalDisk):
+        def read_ready_into(self, handle, room, offset):
+            return super().read_ready_into(handle, room[: len(room) // 2], offset)
+
+    disk = LocalDisk() if is_warm else Cold()
+    room = bytearray(2_000)
+    with opened(folder, disk=disk, may_write=False) as store, Glance(store.shelf, NAME) as blob:
+        found = blob.read_into(room, 7, 92)
+        assert found == (WHOLE[7:99] if is_warm else None)
+        assert found is None or found.readonly
+        assert blob.read_into(room, 0, 2_500) is None  # longer than the room

@@ -79,6 +79,9 @@ class Disk(Protocol):
     def read_ready(self, handle: int, length: int, offset: int) -> bytes | None:
         """Return what is in memory anyway, None where that would wait for the device."""
 
+    def read_ready_into(self, handle: int, room: memoryview, offset: int) -> int:
+        """Read into ``room`` what is in memory anyway; return how many bytes, 0 where that would wait for the device."""
+
     def will_need(self, path: str) -> None:
         """Say that a file will be read soon; what is not there is passed over."""
 
@@ -186,11 +189,15 @@ class LocalDisk:
         """preadv2(2) with RWF_NOWAIT."""
         # Into memory that is used again: fresh memory costs more than to copy it once more.
         found = _scratch(length)
+        count = self.read_ready_into(handle, found, offset)
+        return bytes(found[:count]) if count or not length else None
+
+    def read_ready_into(self, handle: int, room: memoryview, offset: int) -> int:
+        """preadv2(2) with RWF_NOWAIT."""
         try:
-            count = os.preadv(handle, [found], offset, os.RWF_NOWAIT)
+            return os.preadv(handle, [room], offset, os.RWF_NOWAIT)
         except OSError:
-            return None  # not in memory, or a file system that cannot tell (EAGAIN, EOPNOTSUPP)
-        return bytes(found[:count])
+            return 0  # not in memory, or a file system that cannot tell (EAGAIN, EOPNOTSUPP)
 
     def will_need(self, path: str) -> None:
         """posix_fadvise(2): the system begins to read, and nobody waits for it."""

@@ -14,6 +14,39 @@ from doorward.archive.blobs.faults import damaged, mapped
 from doorward.archive.blobs.shelf import Shelf
 from doorward.errors import LimitExceeded, UsageError
 
+#: One that is sent, one that is read ahead, one whose last bytes wait for a slow peer.
+_MOST_ROOMS = 3
+
+
+class Rooms:
+    """Memory to read into, used again as soon as nobody has a view of it any more: new memory costs more than the copy.
+
+    Nobody says that they have done with it: memory of which somebody has a view cannot change its size, and that is asked.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes
+        self._rooms: list[bytearray] = []
+
+    def free(self) -> bytearray:
+        """Return memory that nobody has a view of."""
+        for room in self._rooms:
+            if _is_free(room):
+                return room
+        room = bytearray(self._size_bytes)
+        if len(self._rooms) < _MOST_ROOMS:
+            self._rooms.append(room)
+        return room
+
+
+def _is_free(room: bytearray) -> bool:
+    try:
+        room.append(0)
+    except BufferError:
+        return False
+    room.pop()
+    return True
+
 
 class Glance:
     """An open blob of which only what is in memory anyway is read: nobody waits for a device, or for a thread.
@@ -40,6 +73,12 @@ class Glance:
         """Return so many bytes from there, None where they are not all in memory."""
         found = self._disk.read_ready(self._handle, length, offset)
         return found if found is not None and len(found) == length else None
+
+    def read_into(self, room: bytearray, offset: int, length: int) -> memoryview | None:
+        """Return a view of ``room`` with so many bytes from there, None where they are not all in memory."""
+        view = memoryview(room)[:length]
+        is_whole = self._disk.read_ready_into(self._handle, view, offset) == length == len(view)
+        return view.toreadonly() if is_whole else None
 
 
 class BlobReader:
