@@ -218,6 +218,17 @@ async def test_a_sender_that_waits_for_acknowledgements_gets_them_quickly():
     assert await exchange_with_nagle_on(60) < 60 * 0.040 / 2, "40 ms are lost in each round"
 
 
+def test_a_borrowed_socket_is_never_closed():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        borrowed = connection_module._Borrowed(
+            ours.family, ours.type, ours.proto, fileno=ours.fileno()
+        )
+        del borrowed
+        ours.send(b"x")
+        assert theirs.recv(1) == b"x"
+
+
 @in_loop
 @pytest.mark.parametrize("option", (None, 9_999), ids=("unknown", "refused"))
 async def test_a_system_without_quick_acknowledgement_works_too(monkeypatch, option):

@@ -24,8 +24,7 @@ from doorward.dicom.attributes import Attribute, DataSetView
 from doorward.dicom.part10 import PREAMBLE_BYTES, PREFIX, read_file_meta
 from doorward.errors import LimitExceeded, PeerProtocolError
 from doorward.limits import Limits
-from doorward.net.begun import AtHand
-from doorward.net.transfer import Source
+from doorward.net.begun import AtHand, Source
 
 UNIQUE_KEYS = {
     Level.PATIENT: PATIENT_ID,

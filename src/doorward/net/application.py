@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from doorward.net.begun import Source
 from doorward.net.suboperations import MovePlan
-from doorward.net.transfer import Answer, Receiver, Source, StreamReceiver
+from doorward.net.transfer import Answer, Receiver, StreamReceiver
 from doorward.wire.command import (
     CFindRequest,
     CGetRequest,

@@ -1,17 +1,33 @@
-"""An instance of which the beginning is read before its turn to be sent has come.
+"""What is sent, and an instance of which the beginning is read before its turn to be sent has come.
 
 To read one while the receiver still takes the last one costs no time of either. What is held for it is bounded: all of it
 where that is at hand at once (a source says up to which size), two pieces otherwise.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from doorward.net.transfer import Source
+from typing import Protocol
 
 #: Two tell the last one from the others.
 _PIECES_AHEAD = 2
+
+
+class Source(Protocol):
+    """One composite instance that is read while it is sent; ``transfer.Instance`` is one that is in memory."""
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP Class UID."""
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP Instance UID."""
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """What it is written in, and therefore sent in."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the data set; raises StorageError, before the first piece where it cannot be read at all."""
 
 
 class AtHand:
@@ -35,7 +51,7 @@ class Begun:
     Whoever does not send it closes it.
     """
 
-    def __init__(self, source: "Source") -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
         #: All of it, as far as it is known to be all.
         self.whole: bytes | memoryview | None = None

@@ -14,13 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from doorward.errors import DoorwardError, TransportError
-from doorward.net.begun import Begun
+from doorward.net.begun import Begun, Source
 from doorward.net.client import Proposal, Requestor, associate
 from doorward.net.connection import Connection
 from doorward.net.dial import Gate
 from doorward.net.reasons import CALLER, DESTINATION, of_contexts, of_error, of_status
 from doorward.net.tally import ALL_FAILED, Tally
-from doorward.net.transfer import Answer, Rewritable, Source, fitting, send_begun, store
+from doorward.net.transfer import Answer, Rewritable, fitting, send_begun, store
 from doorward.wire.command import (
     CGetRequest,
     CGetResponse,

@@ -64,8 +64,7 @@ class Tally:
     def identifier(self, transfer_syntax_uid: str) -> bytes | None:
         """Return the identifier of the final response: who has failed; None where nobody has.
 
-        "If no C-STORE sub-operation failed, Failed SOP Instance UID List (0008,0058) is absent and therefore no Data Set
-        shall be sent" (PS3.4 sections C.4.2.1.4.2 and C.4.3.1.3.2).
+        The list is all that it holds, so without a failure there is none (PS3.4 sections C.4.2.1.4.2 and C.4.3.1.3.2).
         """
         if not self._named or is_deflated(transfer_syntax_uid):
             return None

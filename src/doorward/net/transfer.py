@@ -21,7 +21,7 @@ from typing import Protocol, runtime_checkable
 from doorward.dicom.attributes import read_attributes
 from doorward.dicom.part10 import syntax_of
 from doorward.errors import LimitExceeded, LocalProtocolError, PeerProtocolError
-from doorward.net.begun import AtHand, Begun
+from doorward.net.begun import AtHand, Begun, Source
 from doorward.net.client import Requestor
 from doorward.net.connection import Connection
 from doorward.net.tally import FAILED_SOP_INSTANCE_UID_LIST
@@ -88,25 +88,6 @@ class Instance(AtHand):
         view = memoryview(self.data_set)
         for at in range(0, len(view), _PIECE):
             yield bytes(view[at : at + _PIECE])
-
-
-class Source(Protocol):
-    """One composite instance that is read while it is sent; ``Instance`` is one that is in memory."""
-
-    @property
-    def sop_class_uid(self) -> str:
-        """SOP Class UID."""
-
-    @property
-    def sop_instance_uid(self) -> str:
-        """SOP Instance UID."""
-
-    @property
-    def transfer_syntax_uid(self) -> str:
-        """What it is written in, and therefore sent in."""
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the data set; raises StorageError, before the first piece where it cannot be read at all."""
 
 
 @runtime_checkable

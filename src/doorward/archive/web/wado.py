@@ -49,8 +49,8 @@ from doorward.archive.web.caller import caller_of
 from doorward.archive.web.refusals import refusal
 from doorward.dicom.part10 import write_file_meta
 from doorward.errors import ImageError, LimitExceeded, PeerProtocolError, StorageError
+from doorward.net.begun import Source
 from doorward.net.client import IMPLEMENTATION_CLASS_UID
-from doorward.net.transfer import Source
 from doorward.web.accept import DICOM, Form, MediaRange, select
 from doorward.web.multipart_writer import MultipartWriter
 from doorward.wire.uids import EXPLICIT_VR_LITTLE_ENDIAN
