@@ -104,12 +104,14 @@ def run_peer_test(folder: Path, *, required: str) -> str:
     return run.stdout
 
 
+@pytest.mark.timeout(90)  # it begins a pytest of its own, beside another lane of tests
 def test_missing_peer_is_skipped_aloud(tmp_path):
     shown = run_peer_test(tmp_path, required="")
     assert "1 passed, 1 skipped" in shown
     assert "Peers missing: orthanc (1 tests skipped)" in shown
 
 
+@pytest.mark.timeout(90)
 def test_missing_peer_is_a_failure_where_peers_are_required(tmp_path):
     shown = run_peer_test(tmp_path, required="1")
     assert "1 passed, 1 error" in shown

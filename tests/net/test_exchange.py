@@ -17,7 +17,7 @@ from doorward.errors import (
 )
 from doorward.greetings.conversation import Farewell, Inbox, Secure
 from doorward.limits import DEFAULT_LIMITS
-from doorward.net.exchange import exchange
+from doorward.net.exchange import _Listener, exchange
 from doorward.net.tls import probe_context, server_context
 from loopback import HOST, OpenGate, in_loop, limits
 from scripted_peer import scripted_peer
@@ -249,3 +249,14 @@ async def test_plain_text_after_the_consent_to_tls_makes_the_handshake_fail():
     async with scripted_peer(script) as peer:
         found = await led(peer.port, asking(secure=True), switch=probe_context())
     assert found.result == "not_tls"
+
+
+def test_what_comes_after_the_end_is_zeroed():
+    listener = _Listener()
+    listener.get_buffer(-1)[:5] = b"FIRST"
+    listener.buffer_updated(5)
+    listener.forget()
+    listener.get_buffer(-1)[:5] = b"NAMES"
+    listener.buffer_updated(5)
+    assert bytes(listener.get_buffer(-1)[:5]) == bytes(5)
+    assert not len(listener._waiting)

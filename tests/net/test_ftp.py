@@ -7,8 +7,9 @@ import pytest
 
 from doorward.errors import ScopeError
 from doorward.greetings.ftp import Entry
-from doorward.net.ftp import ask_manners, visit_as_anonymous
-from doorward.web.file_names import FolderShape
+from doorward.limits import DEFAULT_LIMITS
+from doorward.net.ftp import _DataConnection, ask_manners, visit_as_anonymous
+from doorward.web.file_names import FolderCount, FolderShape
 from loopback import HOST, OpenGate, in_loop, limits
 
 LINE = b"-rw-r--r-- 1 0 0 2 Nov 22 14:26 ZZCANARY.dcm\r\n"
@@ -165,3 +166,11 @@ async def test_manners_take_one_connection_and_no_password():
     assert found.offers_tls is False
     assert not any(line.startswith(b"PASS") for line in server.said)
     assert len(gate.asked) == 1
+
+
+def test_what_comes_after_the_end_is_zeroed():
+    listener = _DataConnection(FolderCount(), DEFAULT_LIMITS)
+    listener.forget()
+    listener.get_buffer(-1)[:5] = b"NAMES"
+    listener.buffer_updated(5)
+    assert bytes(listener.get_buffer(-1)[:5]) == bytes(5)

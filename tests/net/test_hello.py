@@ -7,7 +7,8 @@ import pytest
 
 import tls_bytes as wire
 from doorward.errors import ConnectFailed, LimitExceeded, ScopeError, TlsFailed
-from doorward.net.hello import greet
+from doorward.limits import DEFAULT_LIMITS
+from doorward.net.hello import _Listener, greet
 from doorward.web.tls_hello import ClientHello
 from doorward.web.tls_records import Flight, FlightEnd
 from loopback import HOST, OpenGate, in_loop, limits, until
@@ -214,3 +215,11 @@ async def test_silence_before_the_consent_is_silence():
     async with serving(mute) as port:
         flight = await ask(port, prelude=postgresql, limits=limits(tls_handshake_s=0.1))
     assert flight.end is FlightEnd.SILENT
+
+
+def test_what_was_read_is_zeroed():
+    listener = _Listener(b"hello", None, DEFAULT_LIMITS)
+    listener.is_speaking_tls = True
+    listener.get_buffer(-1)[:5] = b"NAMES"
+    listener.buffer_updated(5)
+    assert bytes(listener.get_buffer(-1)[:5]) == bytes(5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from doorward.net.jdwp import HANDSHAKE, shakes_hands
+from doorward.net.jdwp import HANDSHAKE, _Handshake, shakes_hands
 from loopback import HOST, OpenGate, in_loop, limits
 from web_servers import speaker
 
@@ -32,3 +32,10 @@ async def test_everything_else_is_none(reply):
 @in_loop
 async def test_silence_is_not_an_answer():
     assert (await served(None))[0] is None
+
+
+def test_what_was_read_is_zeroed():
+    listener = _Handshake()
+    listener.get_buffer(-1)[:5] = b"NAMES"
+    listener.buffer_updated(5)
+    assert bytes(listener.get_buffer(-1)[:5]) == bytes(5)

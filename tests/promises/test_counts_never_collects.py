@@ -99,6 +99,25 @@ def test_no_canary_is_left_in_memory_after_tls(version, tmp_path):
     assert_forgotten(found)
 
 
+def late(wait_s: float):
+    """Speak only when the auditor has asked for a page, or has given up."""
+
+    async def script(call):
+        await asyncio.sleep(wait_s)
+        await call.send(b"HTTP/1.1 200 OK\r\n\r\n" + canary(8) * 200)
+        await call.until_gone()
+
+    return script
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_no_canary_of_a_page_that_comes_late_is_left_in_memory(tmp_path):
+    done, found = asyncio.run(audited([late(0.3)], tmp_path / "home"))
+    assert not words_in(done.said())
+    assert_forgotten(found)
+
+
 def test_what_a_peer_calls_itself_reaches_no_output_unless_it_is_known(tmp_path):
     """Titles and version names describe software; they are decoded, compared with known ones, and not quoted."""
     done, _ = asyncio.run(audited(NAMING.values(), tmp_path / "home"))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.wire.wiped import PlainBuffer, WipedBuffer, wipe
+from doorward.wire.wiped import PlainBuffer, WipedBuffer, WipedBytes, wipe
 
 pieces = st.lists(st.binary(max_size=300), max_size=12)
 
@@ -68,3 +68,9 @@ def test_wipe_zeroes_the_beginning_and_nothing_else():
         buffer = kind(b"CANARY!")
         wipe(buffer, 6)
         assert bytes(buffer) == b"\0\0\0\0\0\0!"
+
+
+def test_what_is_handed_on_is_zeroed_when_it_is_let_go():
+    handed = WipedBytes(b"CANARY")
+    handed.__del__()
+    assert handed == bytes(6)

@@ -14,7 +14,7 @@ _OPENSEARCH = re.compile(rb'"distribution"\s{0,8}:\s{0,8}"opensearch"')
 _REALM = re.compile(r'realm="(security|OpenSearch Security)"')
 
 
-def read_answer(status: int, challenge: str, body: bytes) -> Greeting | None:
+def read_answer(status: int, challenge: str, body: bytes | bytearray) -> Greeting | None:
     """Return what one answer to ``GET /`` shows, None where it is not that of such a server.
 
     ``challenge`` is the WWW-Authenticate header.

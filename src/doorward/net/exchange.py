@@ -99,6 +99,7 @@ class _Listener(asyncio.BufferedProtocol):
         self._news = asyncio.Event()
         self._waiting = WipedBuffer()
         self._transport: asyncio.Transport | None = None
+        self._is_forgotten = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember whom to stop reading."""
@@ -109,8 +110,9 @@ class _Listener(asyncio.BufferedProtocol):
         return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Keep it; more than a whole conversation may bring is not read any more."""
-        self._waiting.append(memoryview(self._buffer)[:nbytes])
+        """Keep it; more than a whole conversation may bring is not read any more, and nothing behind its end."""
+        if not self._is_forgotten:
+            self._waiting.append(memoryview(self._buffer)[:nbytes])
         wipe(self._buffer, nbytes)
         self._news.set()
         if len(self._waiting) > self.most_bytes > 0 and self._transport is not None:
@@ -137,6 +139,11 @@ class _Listener(asyncio.BufferedProtocol):
         came = bytearray(self._waiting.view())
         self._waiting.clear()
         return came
+
+    def forget(self) -> None:
+        """Zero what nobody asked for; nothing is kept any more."""
+        self._is_forgotten = True
+        self._waiting.clear()
 
 
 class _Leader:
@@ -239,6 +246,7 @@ class _Leader:
 
     async def hang_up(self) -> None:
         """Close in order; whoever takes long over it is dropped."""
+        self._listener.forget()
         self._transport.close()
         try:
             async with asyncio.timeout(self._limits.tls_linger_s):

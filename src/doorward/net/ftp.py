@@ -159,8 +159,9 @@ class _DataConnection(asyncio.BufferedProtocol):
         return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
-        """So much was read."""
+        """So much was read; what comes after the end is zeroed at once (promise 2)."""
         if self.is_over.is_set():
+            wipe(self._buffer, nbytes)
             return
         taken = min(nbytes, self._left)
         self._left -= taken

@@ -19,11 +19,13 @@ from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.dial import Gate, dial
 from doorward.web.tls_hello import ClientHello
 from doorward.web.tls_records import Flight, FlightEnd, FlightReader
+from doorward.wire.wiped import wipe
 
 #: Yields bytes to send, is sent bytes that came; returns "" or last words (TLS begins), or why there is no TLS.
 PreludeSteps = Generator[bytes, bytes, str | bytes]
 Prelude = Callable[[], PreludeSteps]
 
+_READ_BYTES = 16_384
 #: A warning close_notify in a record of TLS 1.0, the one version that every server can read (RFC 5246 section 7.2.1).
 _CLOSE_NOTIFY = bytes.fromhex("15 0301 0002 01 00")
 
@@ -63,8 +65,8 @@ async def greet(
     return listener.reader.flight()
 
 
-class _Listener(asyncio.Protocol):
-    """Runs the prelude, sends the hello, feeds the reader."""
+class _Listener(asyncio.BufferedProtocol):
+    """Runs the prelude, sends the hello, feeds the reader. What was read is zeroed: a peer may say anything (promise 2)."""
 
     def __init__(self, hello: bytes, prelude: Prelude | None, limits: Limits) -> None:
         self.finished = asyncio.Event()
@@ -76,6 +78,7 @@ class _Listener(asyncio.Protocol):
         self._limits = limits
         self._prelude_bytes = 0
         self._transport: asyncio.Transport | None = None
+        self._buffer = memoryview(bytearray(_READ_BYTES))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: with the prelude's first words, or with the hello."""
@@ -85,12 +88,22 @@ class _Listener(asyncio.Protocol):
         else:
             self._step(None)
 
-    def data_received(self, data: bytes) -> None:
-        """Hand the bytes to whoever listens at this stage."""
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport reads into."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand the bytes to whoever listens at this stage, and zero them."""
+        try:
+            self._take(self._buffer[:nbytes])
+        finally:
+            wipe(self._buffer, nbytes)
+
+    def _take(self, data: memoryview) -> None:
         if self.finished.is_set():
             return
         if not self.is_speaking_tls:
-            self._step(data)
+            self._step(bytes(data))
             return
         self.reader.receive(data)
         if self.reader.is_finished:

@@ -14,7 +14,7 @@ import ipaddress
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlencode
 
@@ -31,7 +31,7 @@ from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.dial import Gate, dial, tls_failure
 from doorward.net.tls import TlsContext
 from doorward.web.body import BodyFraming, framing_of
-from doorward.wire.wiped import wipe
+from doorward.wire.wiped import WipedBuffer, WipedBytes, wipe
 
 #: What may be sent: nothing here can change anything as long as there is no body.
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PROPFIND"})
@@ -45,12 +45,12 @@ Sink = Callable[[memoryview], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply:
-    """One answer. Header names are in lower case; ``body`` is empty where a sink took it."""
+    """One answer. Header names are in lower case; ``body`` is empty where a sink took it, and zeroed with the answer."""
 
     status: int
     http_version: str
     headers: tuple[tuple[str, str], ...]
-    body: bytes = b""
+    body: bytearray = field(default_factory=WipedBytes)
     #: The body was longer than wanted, ended early, was no legal body, or took too long.
     truncated: bool = False
     #: Bytes of the body that arrived, kept or not.
@@ -215,7 +215,7 @@ class _Exchange(asyncio.BufferedProtocol):
         self._begin = self._end = 0  # of what was read and is not yet a head
         self._response: h11.Response | None = None
         self._framing: BodyFraming | None = None
-        self._body = bytearray()
+        self._body = WipedBuffer()
         self._seen = 0
         self._is_whole = False
         self._fault: DoorwardError | None = None
@@ -237,7 +237,7 @@ class _Exchange(asyncio.BufferedProtocol):
             status=self._response.status_code,
             http_version=self._response.http_version.decode("ascii"),
             headers=_decoded(self._response),
-            body=bytes(self._body),
+            body=WipedBytes(self._body.view()),
             truncated=not self._is_whole,
             bytes_seen=self._seen,
         )
@@ -246,7 +246,7 @@ class _Exchange(asyncio.BufferedProtocol):
         """Zero everything that was read; nothing is taken any more."""
         self._finish()
         wipe(self._buffer, len(self._buffer))
-        wipe(self._body, len(self._body))
+        self._body.clear()
 
     # --- asyncio calls these --------------------------------------------------------------------------------------
 
@@ -256,8 +256,9 @@ class _Exchange(asyncio.BufferedProtocol):
         return memoryview(self._buffer)[0 if self.is_over.is_set() else self._end :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """So much was read."""
+        """So much was read; what comes after the end is zeroed at once (promise 2)."""
         if self.is_over.is_set():
+            wipe(self._buffer, nbytes)
             return
         self._end += nbytes
         try:
@@ -333,7 +334,7 @@ class _Exchange(asyncio.BufferedProtocol):
             room = self._most - self._seen
             self._seen += len(piece)
             if self._sink is None:
-                self._body += piece[:room]
+                self._body.append(piece[:room])
             elif not self._sink(piece[:room]):
                 self._finish()
                 return

@@ -8,20 +8,28 @@ import asyncio
 
 from doorward.limits import DEFAULT_LIMITS, Limits
 from doorward.net.dial import Gate, dial
+from doorward.wire.wiped import wipe
 
 HANDSHAKE = b"JDWP-Handshake"
+_READ_BYTES = 4_096
 
 
-class _Handshake(asyncio.Protocol):
-    """Compares what comes with the fourteen bytes; keeps no more than these."""
+class _Handshake(asyncio.BufferedProtocol):
+    """Compares what comes with the fourteen bytes; keeps no more than these, and zeroes the rest (promise 2)."""
 
     def __init__(self) -> None:
         self.seen = bytearray()
         self.is_over = asyncio.Event()
+        self._buffer = memoryview(bytearray(_READ_BYTES))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport reads into."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Compare as far as there is something."""
-        self.seen += data[: len(HANDSHAKE) + 1 - len(self.seen)]
+        self.seen += self._buffer[: min(nbytes, len(HANDSHAKE) + 1 - len(self.seen))]
+        wipe(self._buffer, nbytes)
         if len(self.seen) >= len(HANDSHAKE) or not HANDSHAKE.startswith(bytes(self.seen)):
             self.is_over.set()
 

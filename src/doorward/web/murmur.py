@@ -22,12 +22,12 @@ def murmur3_32(text: bytes, seed: int = 0) -> int:
     return hashed - (1 << 32) if hashed >> 31 else hashed
 
 
-def favicon_murmur(icon: bytes) -> int:
+def favicon_murmur(icon: bytes | bytearray) -> int:
     """Return Shodan's ``http.favicon.hash``: base64 in lines of 76 characters, each with its line end."""
     return murmur3_32(base64.encodebytes(icon))
 
 
-def favicon_md5(icon: bytes) -> str:
+def favicon_md5(icon: bytes | bytearray) -> str:
     """Return the digest that recog lists, in lower-case hexadecimal digits."""
     return hashlib.md5(icon, usedforsecurity=False).hexdigest()
 

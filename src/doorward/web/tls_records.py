@@ -126,7 +126,7 @@ class FlightReader:
         """Nothing more can be learnt from this connection."""
         return self._end is not None
 
-    def receive(self, chunk: bytes) -> None:
+    def receive(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes of the server; without effect after the end."""
         room = self._limits.tls_flight_bytes - self._seen_bytes
         self._seen_bytes += len(chunk)
@@ -155,6 +155,7 @@ class FlightReader:
     def _stop(self, end: FlightEnd, detail: str) -> None:
         if self._end is None:
             self._end, self._detail = end, detail
+        self._records[:] = bytes(len(self._records))  # where no TLS is spoken, they may be anything
         self._records.clear()
         self._messages.clear()
 

@@ -70,6 +70,14 @@ class PlainBuffer:
             self._room = bytearray()
 
 
+class WipedBytes(bytearray):
+    """Bytes that are zeroed when the last who has them lets them go; for what is handed on and never grows."""
+
+    def __del__(self) -> None:
+        """Zero it. CPython calls this at once."""
+        wipe(self, len(self))
+
+
 def wipe(buffer: bytearray | memoryview, length: int) -> None:
     """Zero the first ``length`` bytes."""
     buffer[:length] = bytes(length)

@@ -289,7 +289,7 @@ def _whole(reply: HttpReply, what: str) -> bytes:
         raise PeerProtocolError(
             f"could not be had (status {reply.status})", field=what, source=_SOURCE
         )
-    return reply.body
+    return bytes(reply.body)
 
 
 def _json(reply: HttpReply, what: str) -> dict[str, Any]:

@@ -29,6 +29,8 @@ _AE_TITLE = re.compile(r"[A-Za-z0-9_-]{1,16}\Z")
 #: Shipped with dcm4chee-arc.
 _DCM4CHEE_AE_TITLE = "DCM4CHEE"
 _FAVICON = "/favicon.ico"
+#: How images begin: ICO, PNG, GIF, JPEG, BMP, WebP, SVG.
+_IMAGES = (b"\0\0\1\0", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"BM", b"RIFF", b"<svg", b"<?xml")
 _IMAGING = ("viewer", "archive")
 
 
@@ -128,8 +130,10 @@ class _Look:
         if reply is not None and reply.location:
             moved = self._visitor.within(path, reply.location)
             reply = await self._visitor.request(moved, accept="image/*") if moved else None
-        if reply is None or reply.status != 200 or reply.truncated or not reply.body:
+        if reply is None or reply.status != 200 or reply.truncated:
             return
+        if not reply.body.startswith(_IMAGES):
+            return  # a page for every path, perhaps: not to be copied for a digest (promise 2)
         for match in (
             *recognise("favicon_md5", favicon_md5(reply.body)),
             *recognise("favicon_murmur", str(favicon_murmur(reply.body))),
