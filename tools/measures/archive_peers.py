@@ -17,7 +17,16 @@ from pathlib import Path
 from doorward.access.authority import Authority
 from measures import archive_host
 from measures.orthanc_scale import orthanc
-from measures.processes import HOST, Broken, free_port, listening, listening_on, program, serving
+from measures.processes import (
+    HOST,
+    START_S,
+    Broken,
+    free_port,
+    listening,
+    listening_on,
+    program,
+    serving,
+)
 
 SYNCED = {
     "doorward": "synced: file, folder, index, journal",
@@ -52,6 +61,8 @@ http {{
     }}
 }}
 """
+#: Studies that an index is filled with in a second, on a slow machine.
+_FILLED_PER_S = 500
 _DICOM_WEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
@@ -75,7 +86,8 @@ class Contestant:
 def doorward(folder: Path, *, studies: int = 0) -> Iterator[tuple[Contestant, Contestant]]:
     """Run ours; gives its plain door (with HTTPS beside it) and its TLS door, which are one process."""
     folder.mkdir()
-    with serving("measures.archive_host", folder, studies) as child:
+    start_s = START_S + studies / _FILLED_PER_S
+    with serving("measures.archive_host", folder, studies, start_s=start_s) as child:
         ports = json.loads((folder / archive_host.PORTS).read_text())
         plain = Contestant(
             name="doorward",

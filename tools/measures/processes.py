@@ -143,8 +143,8 @@ def _run(command: Sequence[str], most_s: float, codes: Sequence[int]) -> tuple[f
 
 
 @contextmanager
-def serving(module: str, *arguments: object) -> Iterator[Child]:
-    """Run a server of this package; it ends with the context."""
+def serving(module: str, *arguments: object, start_s: float = START_S) -> Iterator[Child]:
+    """Run a server of this package, which begins within ``start_s``; it ends with the context."""
     process = subprocess.Popen(
         python(module, *arguments),
         stdin=subprocess.PIPE,
@@ -152,7 +152,7 @@ def serving(module: str, *arguments: object) -> Iterator[Child]:
         env=environment(),
     )
     try:
-        yield Child(pid=process.pid, port=_first_line(process, module))
+        yield Child(pid=process.pid, port=_first_line(process, module, start_s))
     finally:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -161,12 +161,12 @@ def serving(module: str, *arguments: object) -> Iterator[Child]:
         process.stdout.close()
 
 
-def _first_line(process: "subprocess.Popen[bytes]", name: str) -> int:
+def _first_line(process: "subprocess.Popen[bytes]", name: str, start_s: float) -> int:
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        if not selector.select(START_S):
-            raise Broken(f"{name} did not start within {START_S:g} s")
+        if not selector.select(start_s):
+            raise Broken(f"{name} did not start within {start_s:g} s")
     line = process.stdout.readline()
     if not line.strip().isdigit():
         raise Broken(f"{name} did not start")
