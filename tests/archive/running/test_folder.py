@@ -4,9 +4,17 @@ import pytest
 
 from archive_folders import NOW, made
 from doorward.access.authority import certificate_from, fingerprint_of, hosts_of
-from doorward.access.identity import Operation, Person, Register, Role
+from doorward.access.identity import Operation, Person, Register, Role, Service
 from doorward.access.tokens import TokenBook
-from doorward.archive.running.folder import CLIENT, REGISTER, SERVER, SERVER_KEY, TOKENS, Folder
+from doorward.archive.running.folder import (
+    CLIENT,
+    REGISTER,
+    SERVER,
+    SERVER_KEY,
+    TOKENS,
+    Folder,
+    named,
+)
 from doorward.errors import ConfigError
 from doorward.net.tls import server_context
 
@@ -83,3 +91,12 @@ def test_new_certificates_are_for_the_hosts_and_fit_their_keys(folder):
 def test_the_archives_own_certificate_is_nobody_here(folder):
     print_ = fingerprint_of(certificate_from(folder.vault().read(CLIENT)))
     assert folder.register().by_certificate(print_) is None
+
+
+def test_an_entry_is_found_by_its_name_alone_and_a_missing_one_says_where_all_are_named():
+    first, second = Service(name="a", role="modality"), Service(name="ab", role="modality")
+    assert named((first, second), "ab", "service", "is no service here") is second
+    with pytest.raises(ConfigError, match="is no service here") as refused:
+        named((first, second), "A" * 100, "service", "is no service here")
+    assert refused.value.field == "service " + "A" * 64
+    assert "archive service list" in (refused.value.hint or "")

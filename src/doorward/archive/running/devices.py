@@ -22,7 +22,7 @@ from doorward.access.authority import (
 from doorward.access.device_bundle import ArchiveDoor, DeviceBundle, legacy_commands, make_bundle
 from doorward.access.identity import Device, Register
 from doorward.access.vault import Vault
-from doorward.archive.running.folder import REVOCATIONS, SERVER, Folder
+from doorward.archive.running.folder import REVOCATIONS, SERVER, Folder, named
 from doorward.archive.running.settings import LegacyPort, Settings
 from doorward.errors import ConfigError
 from doorward.limits import DEFAULT_LIMITS, Limits
@@ -107,11 +107,7 @@ def revoke_device(folder: Folder, name: str, *, now: datetime) -> Device:
 
 def device_named(register: Register, name: str) -> Device:
     """Return the device of a name. Raises ConfigError where there is none."""
-    for device in register.devices:
-        if device.name == name:
-            return device
-    hint = "'doorward archive device list DIR' names all."
-    raise ConfigError("is no device here", field=f"device {name[:64]}", hint=hint)
+    return named(register.devices, name, "device", "is no device here")
 
 
 def standings(folder: Folder) -> list[Standing]:

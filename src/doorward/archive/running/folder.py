@@ -10,13 +10,14 @@ Whoever adds or revokes changes a file of the vault; a running archive sees that
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from doorward.access import register_file
 from doorward.access.authority import Authority, Credential
-from doorward.access.identity import Register
+from doorward.access.identity import Device, Person, Register, Service
 from doorward.access.people import PEOPLE, PeopleBook
 from doorward.access.tokens import TokenBook
 from doorward.access.vault import Vault
@@ -33,6 +34,7 @@ REVOCATIONS = "revocations.pem"
 REGISTER, TOKENS = "register.json", "tokens.json"
 OPENID_SECRET = "openid-client-secret"  # noqa: S105 - the name of a file
 _OTHERS = 0o077
+_EntryT = TypeVar("_EntryT", Device, Person, Service)
 
 
 class Folder:
@@ -145,3 +147,12 @@ class Folder:
         vault.write(SERVER_KEY, server.key)
         vault.write(SERVER, server.certificate)
         return server
+
+
+def named(entries: Iterable[_EntryT], name: str, kind: str, missing: str) -> _EntryT:
+    """Return the entry of a name. Raises ConfigError, in the words of ``missing``, where there is none."""
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    hint = f"'doorward archive {kind} list DIR' names all."
+    raise ConfigError(missing, field=f"{kind} {name[:64]}", hint=hint)

@@ -12,8 +12,7 @@ from doorward.access.identity import Operation, Person, Register, Role, Service
 from doorward.access.passwords import Passwords
 from doorward.access.people import PeopleBook, SetUp, set_up
 from doorward.access.tokens import TokenBook
-from doorward.archive.running.folder import Folder
-from doorward.errors import ConfigError
+from doorward.archive.running.folder import Folder, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +82,7 @@ def remove_person(folder: Folder, name: str) -> None:
 
 def person_named(register: Register, name: str) -> Person:
     """Return the person of a name. Raises ConfigError where there is none."""
-    for person in register.persons:
-        if person.name == name:
-            return person
-    hint = "'doorward archive person list DIR' names all."
-    raise ConfigError("is nobody here", field=f"person {name[:64]}", hint=hint)
+    return named(register.persons, name, "person", "is nobody here")
 
 
 def _set_up(folder: Folder, name: str, password: str) -> SetUp:
@@ -116,11 +111,7 @@ def remove_service(folder: Folder, name: str) -> None:
 
 def service_named(register: Register, name: str) -> Service:
     """Return the service of a name. Raises ConfigError where there is none."""
-    for service in register.services:
-        if service.name == name:
-            return service
-    hint = "'doorward archive service list DIR' names all."
-    raise ConfigError("is no service here", field=f"service {name[:64]}", hint=hint)
+    return named(register.services, name, "service", "is no service here")
 
 
 def issue_token(
