@@ -71,20 +71,15 @@ def audit(
     count_honeypots: declared.CountHoneypots = False,
 ) -> None:
     """Find out what imaging systems show to strangers. Nothing is retrieved, nothing is stored."""
-    from doorward.audit.survey import SurveySettings
-
-    options.check_tls_files(tls_ca, client_cert, client_key)
-    settings = SurveySettings(
-        clearance_level=level,
-        called_ae_titles=tuple(options.ae_title(title, "--called") for title in called or ()),
-        given_calling=None if calling is None else options.ae_title(calling, "--calling"),
-        limits=options.limits_of(timeout),
-        try_default_credentials=options.default_credentials(try_default_credentials, level),
-        tls_ca_file=tls_ca,
-        tls_certificate_file=client_cert,
-        tls_key_file=client_key,
+    settings = _settings(
+        level,
+        ports=ports,
+        called=called or (),
+        calling=calling,
+        timeout=timeout,
+        tries_credentials=try_default_credentials,
+        tls_files=(tls_ca, client_cert, client_key),
     )
-    settings = options.with_ports(settings, ports)
     authorised = options.scope_of(scope, level)
     order = _Order(
         targets=_targets(targets, settings.ports, authorised),
@@ -102,6 +97,34 @@ def audit(
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
+
+
+def _settings(
+    level: int,
+    *,
+    ports: str | None,
+    called: Sequence[str],
+    calling: str | None,
+    timeout: float | None,
+    tries_credentials: bool,
+    tls_files: tuple[Path | None, Path | None, Path | None],
+) -> "SurveySettings":
+    """Return how systems are asked; ``tls_files``: authorities, certificate, key. Raises ConfigError."""
+    from doorward.audit.survey import SurveySettings
+
+    options.check_tls_files(*tls_files)
+    authorities, certificate, key = tls_files
+    settings = SurveySettings(
+        clearance_level=level,
+        called_ae_titles=tuple(options.ae_title(title, "--called") for title in called),
+        given_calling=None if calling is None else options.ae_title(calling, "--calling"),
+        limits=options.limits_of(timeout),
+        try_default_credentials=options.default_credentials(tries_credentials, level),
+        tls_ca_file=authorities,
+        tls_certificate_file=certificate,
+        tls_key_file=key,
+    )
+    return options.with_ports(settings, ports)
 
 
 def _targets(texts: Sequence[str], ports: tuple[int, ...], scope: "Scope") -> tuple["Target", ...]:
