@@ -115,7 +115,7 @@ def main() -> int:
     begun, where = time.monotonic(), machine()
     rows: list[Row] = []
     broken: list[str] = []
-    with tempfile.TemporaryDirectory(dir=ROOT) as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as folder, ExitStack() as stack:
         bench = Bench(Path(folder), stack, chosen.rounds, chosen.scale)
         available = bench.groups()
         for letter in chosen.only:
