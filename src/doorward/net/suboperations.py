@@ -210,9 +210,8 @@ class SubOperations:
             reason = ready if isinstance(ready, str) else await self._one(way, position, ready)
             if reason:
                 self._fail((instance,), reason)
-                await asyncio.sleep(
-                    0
-                )  # many may fail without a wait, and others wait for their turn
+                # Many may fail without a wait, and others wait for their turn.
+                await asyncio.sleep(0)
             # It leaves with what follows: to write twice wakes the peer twice.
             self._respond_pending(is_flushed=bool(reason) or not way.is_shared)
 
